@@ -1,0 +1,56 @@
+# Everything a person runs. Each target creates what it needs: a virtual environment with
+# pinned packages (.venv) and, where a test needs a program, Debian's package of it.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.PHONY: help demo test check bench faults soak lock wheel clean
+help:  ## what there is
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
+
+$(VENV)/run.stamp: requirements.lock pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) install --require-hashes -r requirements.lock
+	$(PIP) install --no-deps setuptools wheel
+	$(PIP) install --no-deps --no-build-isolation -e .
+	touch $@
+
+$(VENV)/dev.stamp: requirements-dev.lock pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) install --require-hashes -r requirements-dev.lock
+	$(PIP) install --no-deps --no-build-isolation -e .
+	touch $@ $(VENV)/run.stamp
+
+$(VENV)/bench.stamp: requirements-bench.lock $(VENV)/dev.stamp
+	$(PIP) install --require-hashes -r requirements-bench.lock
+	touch $@
+
+demo: $(VENV)/run.stamp  ## a month at a stand-in site in about a minute: no network, no configuration
+	$(BIN)/watcher demo
+
+test: $(VENV)/dev.stamp  ## all tests (installs Debian's chromium and systemd when they are missing)
+	@sh tools/debian-packages chromium systemd
+	$(BIN)/python -m pytest -q
+
+check: $(VENV)/dev.stamp  ## lint, strict types, the layer rule, shipped files that are generated
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(VENV)/bench.stamp  ## speed against peers, as ratios in one run
+	@sh tools/debian-packages nginx-light
+	$(BIN)/python -m bench.parse
+	$(BIN)/python -m bench.loop
+
+lock:  ## renew the pinned packages
+	$(PIP) install uv
+	for s in ":--extra apprise" "-dev:--extra apprise --group dev" "-bench:--extra apprise --group dev --group bench"; do \
+	  $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	    --no-annotate --no-header -q -U pyproject.toml $${s#*:} -o requirements$${s%%:*}.lock; done
+
+wheel: $(VENV)/dev.stamp  ## build the wheel into dist/
+	$(BIN)/python -m build --no-isolation --wheel
+
+clean:  ## remove what was made
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache bench/out demo-data

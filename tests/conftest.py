@@ -1,0 +1,19 @@
+"""What every test may use: the shared real captures, when they lie beside the project."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+ROOT = Path(__file__).resolve().parent.parent
+SHARED = ROOT.parent / "shared"
+
+needs_shared = pytest.mark.skipif(
+    not SHARED.is_dir(), reason="the real captures (../shared) are not on this machine"
+)
+
+# A shared machine stalls now and then; a deadline per example would test the machine.
+settings.register_profile(
+    "default", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("default")

@@ -1,0 +1,279 @@
+"""The nouns of the watcher, as frozen values.
+
+Owns every value that crosses a module boundary. Must not do I/O, read a clock or know
+any library but msgspec. The words are those of ``docs/glossary.md``; use no others.
+
+Times are aware UTC ``datetime``; in sightings they are integer Unix seconds, because a
+store holds millions of them.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from enum import StrEnum
+
+import msgspec
+
+
+class Value(msgspec.Struct, frozen=True, kw_only=True):
+    """Base of every noun: immutable, keyword-only, comparable by value."""
+
+
+class PageKind(StrEnum):
+    """What a page lists. ``PAPER`` is the page of a single paper."""
+
+    DAILY = "daily"
+    WEEK = "week"
+    MONTH = "month"
+    TRENDING = "trending"
+    SEARCH = "search"
+    PAPER = "paper"
+
+
+class ReaderName(StrEnum):
+    """Which reader understood a page, from the richest to the poorest."""
+
+    ISLAND = "island"
+    API = "api"
+    CARDS = "cards"
+    DUMP = "dump"
+
+
+class EventType(StrEnum):
+    """A change of a paper, or a notice about the watcher itself.
+
+    The value is what a webhook's ``type`` says; ``kind`` is its last word for a change.
+    """
+
+    NEW = "paper.new"
+    RISING = "paper.rising"
+    RESURGING = "paper.resurging"
+    SOURCE_FAILING = "source.failing"
+    SOURCE_RECOVERED = "source.recovered"
+    SOURCE_DRIFTING = "source.drifting"
+    CHANNEL_DISABLED = "channel.disabled"
+    CHANNEL_RECOVERED = "channel.recovered"
+    STORE_FAILING = "store.failing"
+
+    @property
+    def is_change(self) -> bool:
+        """True for changes of papers, False for notices."""
+        return self.value.startswith("paper.")
+
+    @property
+    def kind(self) -> str:
+        """``new`` of ``paper.new``; the whole value for a notice."""
+        return self.value.removeprefix("paper.")
+
+
+class Change(StrEnum):
+    """The kinds of change a rule can speak about."""
+
+    NEW = "new"
+    RISING = "rising"
+    RESURGING = "resurging"
+
+    @property
+    def event_type(self) -> EventType:
+        """The type of the event that tells this change."""
+        return EventType(f"paper.{self.value}")
+
+
+class CheckOutcome(StrEnum):
+    """How one visit of one source ended."""
+
+    OK = "ok"
+    UNCHANGED = "unchanged"
+    FAILED = "failed"
+    QUARANTINED = "quarantined"
+
+
+class Card(Value):
+    """One paper as one page shows it.
+
+    ``None`` means "has none" when the snapshot shows the field, else "unknown".
+    Exactly the fields of the ``parse`` contract, in its order, and then ``listed_on``,
+    which is not printed: the list day, known even where the time of day is not.
+    """
+
+    rank: int | None = None
+    """Position on the page, from 1."""
+    paper_id: str | None = None
+    """arXiv id without version, e.g. ``2609.20519``."""
+    title: str
+    abstract: str | None = None
+    ai_summary: str | None = None
+    authors: tuple[str, ...] | None = None
+    """All authors in order, or the ones the page names (then ``author_count`` is larger)."""
+    author_count: int | None = None
+    published_on: date | None = None
+    listed_at: datetime | None = None
+    """When it was submitted to the daily list, if the page tells the exact time."""
+    upvotes: int | None = None
+    comments: int | None = None
+    stars: int | None = None
+    """GitHub stars; rounded to three digits where the page abbreviates (see ``Snapshot.rounded``)."""
+    github: str | None = None
+    project: str | None = None
+    organization: str | None = None
+    submitted_by: str | None = None
+    keywords: tuple[str, ...] | None = None
+    thumbnail: str | None = None
+    listed_on: date | None = None
+
+
+CARD_FIELDS: tuple[str, ...] = tuple(f for f in Card.__struct_fields__ if f != "listed_on")
+"""The names printed by ``parse`` and used in ``Snapshot.shows``."""
+
+
+class Snapshot(Value):
+    """The cards of one page at one time, and the fields its reader shows."""
+
+    reader: ReaderName
+    taken_at: datetime
+    cards: tuple[Card, ...]
+    kind: PageKind | None = None
+    """None when the page does not say."""
+    listed_on: date | None = None
+    """The day of a daily list."""
+    shows: frozenset[str] = frozenset()
+    """Names out of ``CARD_FIELDS`` that this reader shows on this kind of page."""
+    rounded: frozenset[str] = frozenset()
+    """Count fields that may be abbreviated to three digits (``62.2k``)."""
+    warnings: tuple[str, ...] = ()
+    query: str | None = None
+    """What a search page searched for."""
+
+
+class Counts(Value):
+    """What a paper's counters said; None is unknown, not zero."""
+
+    upvotes: int | None = None
+    comments: int | None = None
+    stars: int | None = None
+
+
+class Look(Value):
+    """One stored sighting: the counts one source showed for a paper at a time."""
+
+    at: int
+    """Unix seconds."""
+    source: int
+    upvotes: int | None = None
+    comments: int | None = None
+    stars: int | None = None
+
+
+class Place(Value):
+    """Where a paper stood on a ranked page at a time."""
+
+    at: int
+    """Unix seconds."""
+    source: int
+    rank: int
+    """From 1."""
+    page_size: int
+    """Cards on that page."""
+
+
+class Paper(Value):
+    """A remembered paper: everything the pages have told about it so far."""
+
+    row: int
+    """The store's integer; events stay with it when titles or ids change."""
+    arxiv_id: str | None = None
+    title: str = ""
+    title_hash: str = ""
+    """Hash of the normalised title: the name of a paper without an id."""
+    abstract: str | None = None
+    ai_summary: str | None = None
+    authors: tuple[str, ...] | None = None
+    author_count: int | None = None
+    published_on: date | None = None
+    listed_at: datetime | None = None
+    listed_exact: bool = False
+    """False when ``listed_at`` is only the first time it was seen listed."""
+    first_seen_at: datetime
+    upvotes: int | None = None
+    comments: int | None = None
+    stars: int | None = None
+    github: str | None = None
+    project: str | None = None
+    organization: str | None = None
+    submitted_by: str | None = None
+    keywords: tuple[str, ...] | None = None
+    thumbnail: str | None = None
+
+    @property
+    def name(self) -> str:
+        """What people and files call it: the arXiv id, else ``t:`` and the title's hash."""
+        return self.arxiv_id or f"t:{self.title_hash}"
+
+    @property
+    def url(self) -> str | None:
+        """Its page on the site; None while it has no id."""
+        return f"https://huggingface.co/papers/{self.arxiv_id}" if self.arxiv_id else None
+
+    @property
+    def arxiv_url(self) -> str | None:
+        """Its page at arXiv; None while it has no id."""
+        return f"https://arxiv.org/abs/{self.arxiv_id}" if self.arxiv_id else None
+
+
+class History(Value):
+    """What is remembered of one paper up to a moment: all that a signal may look at."""
+
+    listed_at: int | None
+    """Unix seconds; None while it was never seen listed."""
+    listed_exact: bool
+    first_seen_at: int
+    """Unix seconds."""
+    looks: tuple[Look, ...] = ()
+    """In time order; a count is stored when it differs from that source's last."""
+    places: tuple[Place, ...] = ()
+    """In time order, on pages whose order is a rank."""
+
+
+class Condition(Value):
+    """One condition of a rule, with what it found and what it needs.
+
+    ``ok`` is None when the value is unknown: unknown never fires.
+    """
+
+    name: str
+    value: str
+    need: str
+    ok: bool | None
+
+
+class Verdict(Value):
+    """Per rule, paper and kind: fires or not, with every condition."""
+
+    rule: str
+    kind: Change
+    fires: bool
+    conditions: tuple[Condition, ...] = ()
+
+
+class Event(Value):
+    """A change of a paper or a notice: one table, one cursor, one outbox."""
+
+    cursor: int
+    id: str
+    """Deterministic: a hash of rule, paper and kind (or of the notice's subject and time)."""
+    type: EventType
+    at: datetime
+    rule: str | None = None
+    """The rule that spoke first; None for a notice."""
+    paper: Paper | None = None
+    counts: Counts = Counts()
+    """The counts when it was decided."""
+    reason: str = ""
+    """One line, part of the event, shown wherever it is shown."""
+    conditions: tuple[Condition, ...] = ()
+    known: bool = False
+    """Recorded at a rule's baseline: owed to nobody."""
+    strength: float = 0.0
+    """For ordering within a digest: the larger, the stronger."""
+    late: bool = False
+    """Judged for a time at which we were blind, or a late bloomer."""
