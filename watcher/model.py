@@ -277,3 +277,110 @@ class Event(Value):
     """For ordering within a digest: the larger, the stronger."""
     late: bool = False
     """Judged for a time at which we were blind, or a late bloomer."""
+
+
+class Delivery(Value):
+    """An event goes to a channel in a batch; it has no state of its own."""
+
+    event_id: str
+    channel: str
+    batch: str
+    """An instant batch is named ``i:`` + a hash of its event keys, a digest's ``d:`` + its local
+    date."""
+    due_at: datetime
+
+
+class MessageState(StrEnum):
+    """Where a message stands. Only ``WAITING`` messages are ever claimed."""
+
+    WAITING = "waiting"
+    SENT = "sent"
+    DEAD = "dead"
+    SUPPRESSED = "suppressed"
+    CANCELLED = "cancelled"
+
+
+class Entry(Value):
+    """One paper in a digest, told once with the reasons of all its rules."""
+
+    event: Event
+    """The strongest of the paper's events in the batch."""
+    reasons: tuple[str, ...] = ()
+    """One line per rule that spoke, ``rule: reason`` when there are several."""
+    rules: tuple[str, ...] = ()
+    event_ids: tuple[str, ...] = ()
+    """Every event this entry tells."""
+    votes: tuple[int, ...] = ()
+    """Upvotes over time, evenly spaced, for a sparkline."""
+
+
+class Section(Value):
+    """A titled group of entries: a rule, or the box of late bloomers."""
+
+    title: str
+    entries: tuple[Entry, ...]
+
+
+class Digest(Value):
+    """What a batch says: composed once, when it closes, and the same in every retry.
+
+    An instant alert is a digest too, usually of one entry.
+    """
+
+    title: str
+    """The subject line, with counts."""
+    composed_at: datetime
+    sections: tuple[Section, ...] = ()
+    notices: tuple[Event, ...] = ()
+    instant: bool = False
+    late: bool = False
+    """Its hour had passed long before it could leave."""
+    cut: int = 0
+    """Papers left out by the channel's cap."""
+    more_url: str | None = None
+    """Where the papers that were cut can be seen."""
+    cursor: int = 0
+    """Highest event cursor told: consumers continue from here."""
+    footer: tuple[str, ...] = ()
+    """Accounting lines: checks, papers seen, gaps."""
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """All entries, in the order of the sections."""
+        return tuple(entry for section in self.sections for entry in section.entries)
+
+
+class Letter(Value):
+    """Words for one person without an event: a confirmation, a test."""
+
+    subject: str
+    lines: tuple[str, ...]
+    """Paragraphs of plain text."""
+    link: str | None = None
+    """What the reader is asked to open, if anything."""
+    link_text: str = ""
+
+
+class Links(Value):
+    """Signed addresses for one recipient, made when the message is sent."""
+
+    preferences: str | None = None
+    unsubscribe: str | None = None
+    """For people and for RFC 8058 one-click POST; None without a public URL."""
+
+
+class Message(Value):
+    """Channel + batch + recipient: what is claimed, sent, retried and resent."""
+
+    key: str
+    """Stable over all retries: the ``webhook-id``, and the left part of the Message-ID."""
+    channel: str
+    batch: str
+    recipient: str = ""
+    """Address for mail; empty where the channel itself is the recipient."""
+    digest: Digest | None = None
+    letter: Letter | None = None
+    links: Links = Links()
+    attempt: int = 1
+    timezone: str = "UTC"
+    """In which the recipient reads times."""
