@@ -16,7 +16,10 @@ import msgspec
 
 
 class Value(msgspec.Struct, frozen=True, kw_only=True):
-    """Base of every noun: immutable, keyword-only, comparable by value."""
+    """Base of every noun: immutable and comparable by value.
+
+    ``kw_only`` is not inherited in msgspec, so each noun says it itself.
+    """
 
 
 class PageKind(StrEnum):
@@ -88,7 +91,7 @@ class CheckOutcome(StrEnum):
     QUARANTINED = "quarantined"
 
 
-class Card(Value):
+class Card(Value, frozen=True, kw_only=True):
     """One paper as one page shows it.
 
     ``None`` means "has none" when the snapshot shows the field, else "unknown".
@@ -126,7 +129,7 @@ CARD_FIELDS: tuple[str, ...] = tuple(f for f in Card.__struct_fields__ if f != "
 """The names printed by ``parse`` and used in ``Snapshot.shows``."""
 
 
-class Snapshot(Value):
+class Snapshot(Value, frozen=True, kw_only=True):
     """The cards of one page at one time, and the fields its reader shows."""
 
     reader: ReaderName
@@ -145,7 +148,7 @@ class Snapshot(Value):
     """What a search page searched for."""
 
 
-class Counts(Value):
+class Counts(Value, frozen=True, kw_only=True):
     """What a paper's counters said; None is unknown, not zero."""
 
     upvotes: int | None = None
@@ -153,7 +156,7 @@ class Counts(Value):
     stars: int | None = None
 
 
-class Look(Value):
+class Look(Value, frozen=True, kw_only=True):
     """One stored sighting: the counts one source showed for a paper at a time."""
 
     at: int
@@ -164,7 +167,7 @@ class Look(Value):
     stars: int | None = None
 
 
-class Place(Value):
+class Place(Value, frozen=True, kw_only=True):
     """Where a paper stood on a ranked page at a time."""
 
     at: int
@@ -176,7 +179,7 @@ class Place(Value):
     """Cards on that page."""
 
 
-class Paper(Value):
+class Paper(Value, frozen=True, kw_only=True):
     """A remembered paper: everything the pages have told about it so far."""
 
     row: int
@@ -220,7 +223,7 @@ class Paper(Value):
         return f"https://arxiv.org/abs/{self.arxiv_id}" if self.arxiv_id else None
 
 
-class History(Value):
+class History(Value, frozen=True, kw_only=True):
     """What is remembered of one paper up to a moment: all that a signal may look at."""
 
     listed_at: int | None
@@ -234,7 +237,7 @@ class History(Value):
     """In time order, on pages whose order is a rank."""
 
 
-class Condition(Value):
+class Condition(Value, frozen=True, kw_only=True):
     """One condition of a rule, with what it found and what it needs.
 
     ``ok`` is None when the value is unknown: unknown never fires.
@@ -246,7 +249,7 @@ class Condition(Value):
     ok: bool | None
 
 
-class Verdict(Value):
+class Verdict(Value, frozen=True, kw_only=True):
     """Per rule, paper and kind: fires or not, with every condition."""
 
     rule: str
@@ -255,7 +258,7 @@ class Verdict(Value):
     conditions: tuple[Condition, ...] = ()
 
 
-class Event(Value):
+class Event(Value, frozen=True, kw_only=True):
     """A change of a paper or a notice: one table, one cursor, one outbox."""
 
     cursor: int
@@ -279,7 +282,7 @@ class Event(Value):
     """Judged for a time at which we were blind, or a late bloomer."""
 
 
-class Delivery(Value):
+class Delivery(Value, frozen=True, kw_only=True):
     """An event goes to a channel in a batch; it has no state of its own."""
 
     event_id: str
@@ -300,7 +303,7 @@ class MessageState(StrEnum):
     CANCELLED = "cancelled"
 
 
-class Entry(Value):
+class Entry(Value, frozen=True, kw_only=True):
     """One paper in a digest, told once with the reasons of all its rules."""
 
     event: Event
@@ -314,14 +317,14 @@ class Entry(Value):
     """Upvotes over time, evenly spaced, for a sparkline."""
 
 
-class Section(Value):
+class Section(Value, frozen=True, kw_only=True):
     """A titled group of entries: a rule, or the box of late bloomers."""
 
     title: str
     entries: tuple[Entry, ...]
 
 
-class Digest(Value):
+class Digest(Value, frozen=True, kw_only=True):
     """What a batch says: composed once, when it closes, and the same in every retry.
 
     An instant alert is a digest too, usually of one entry.
@@ -350,7 +353,7 @@ class Digest(Value):
         return tuple(entry for section in self.sections for entry in section.entries)
 
 
-class Letter(Value):
+class Letter(Value, frozen=True, kw_only=True):
     """Words for one person without an event: a confirmation, a test."""
 
     subject: str
@@ -361,7 +364,7 @@ class Letter(Value):
     link_text: str = ""
 
 
-class Links(Value):
+class Links(Value, frozen=True, kw_only=True):
     """Signed addresses for one recipient, made when the message is sent."""
 
     preferences: str | None = None
@@ -369,7 +372,7 @@ class Links(Value):
     """For people and for RFC 8058 one-click POST; None without a public URL."""
 
 
-class Message(Value):
+class Message(Value, frozen=True, kw_only=True):
     """Channel + batch + recipient: what is claimed, sent, retried and resent."""
 
     key: str
