@@ -115,7 +115,7 @@ class Card(Value, frozen=True, kw_only=True):
     upvotes: int | None = None
     comments: int | None = None
     stars: int | None = None
-    """GitHub stars; rounded to three digits where the page abbreviates (see ``Snapshot.rounded``)."""
+    """GitHub stars, to three digits where the page abbreviates (see ``Snapshot.rounded``)."""
     github: str | None = None
     project: str | None = None
     organization: str | None = None

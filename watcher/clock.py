@@ -1,0 +1,35 @@
+"""Conversions between the forms a time has here: aware UTC, store text, Unix seconds.
+
+Pure; reads no clock.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+_FORMAT = "%Y-%m-%dT%H:%M:%S.%fZ"
+
+
+def to_text(at: datetime) -> str:
+    """``YYYY-MM-DDTHH:MM:SS.ffffffZ``: one width, so that text order is time order."""
+    return at.astimezone(UTC).strftime(_FORMAT).rjust(27, "0")
+
+
+def from_text(text: str) -> datetime:
+    """The inverse of ``to_text``."""
+    return datetime.strptime(text, _FORMAT).replace(tzinfo=UTC)
+
+
+def maybe_from_text(text: str | None) -> datetime | None:
+    """``from_text`` that lets None through."""
+    return None if text is None else from_text(text)
+
+
+def to_unix(at: datetime) -> int:
+    """Whole Unix seconds, rounded down."""
+    return int(at.timestamp() // 1)
+
+
+def from_unix(seconds: int) -> datetime:
+    """Aware UTC."""
+    return datetime.fromtimestamp(seconds, UTC)
