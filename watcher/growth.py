@@ -1,0 +1,387 @@
+"""How votes grow with age: the baseline, the signals and the rise statistic.
+
+Owns the curve "how many votes papers of this age usually have", its learning, the lower
+bound of a paper's multiplier against it, and every number computed from sightings. Pure:
+no I/O, no clock, nothing beyond the standard library and msgspec; each function looks only
+at records before the instant it is given.
+
+The rise statistic in one line: *surely at least x times the usual count for papers of this
+age*. A paper's rate is ``m`` times that of the papers of its age, and ``m`` has the prior
+Gamma(a, a); after ``v`` votes where ``E`` are usual it is Gamma(a + v, a + E). The
+*multiplier* is ``v / E``; its *lower bound* is the 5 % quantile of that posterior.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Sequence
+
+from watcher import prior
+from watcher.model import History, Look, Value
+
+HOUR = 3_600
+DAY = 24 * HOUR
+WEEK = 7 * DAY
+FOLLOW_HOURS = 168.0
+"""Papers are followed for seven days after listing; later ages have no usual count."""
+LEARN_SPAN = 8 * WEEK
+"""A baseline is learnt from papers listed in the eight weeks before it."""
+RISING_FLOOR = 20
+"""``rising`` needs at least so many votes, whatever the multiplier."""
+RISING_MULTIPLIER = 2.0
+"""The default of ``min_multiplier``."""
+RESURGING_AGE = 36.0
+RESURGING_GAIN = 5
+TOP = 10
+RANK_NOISE = 8
+"""A change of so many ranks on the trending list, or fewer, says nothing."""
+
+_Z05 = -1.6448536269514722
+_MONDAY = 4 * DAY
+"""1970-01-05 00:00 UTC was the first Monday of Unix time."""
+_BIN = 300
+"""Ages are judged in bins of five minutes, so that a threshold is one integer per bin."""
+_BINS = int(FOLLOW_HOURS * HOUR) // _BIN
+
+
+class Baseline(Value, frozen=True, kw_only=True, cache_hash=True):
+    """How many votes papers of an age usually have, as learnt before an instant."""
+
+    learnt_at: int
+    """Unix seconds: only records before this instant were used."""
+    papers: int
+    """How many papers it was learnt from; 0 for the shipped prior."""
+    shape: float
+    """``a`` of the Gamma(a, a) prior: the smaller, the more uneven the papers are."""
+    ages: tuple[float, ...]
+    """Knots of the curve, hours since listing, increasing."""
+    usual: tuple[float, ...]
+    """The usual count at each knot, positive and never falling."""
+
+    def expected(self, age_h: float) -> float | None:
+        """The usual count at an age in hours; None outside the seven days of following."""
+        if not 0 <= age_h < FOLLOW_HOURS:
+            return None
+        return curve(self)[int(age_h * HOUR) // _BIN]
+
+
+PRIOR = Baseline(learnt_at=0, papers=0, shape=prior.SHAPE, ages=prior.AGES, usual=prior.USUAL)
+"""The shipped baseline, used until enough of one's own records are there."""
+
+
+@functools.lru_cache(maxsize=64)
+def curve(baseline: Baseline) -> tuple[float, ...]:
+    """The usual count at the middle of every age bin, by linear interpolation."""
+    return tuple(
+        _interpolate(baseline.ages, baseline.usual, (i + 0.5) * _BIN / HOUR) for i in range(_BINS)
+    )
+
+
+def _interpolate(xs: Sequence[float], ys: Sequence[float], x: float) -> float:
+    i = bisect_right(xs, x)
+    if i == 0:
+        return ys[0]
+    if i == len(xs):
+        return ys[-1]
+    part = (x - xs[i - 1]) / (xs[i] - xs[i - 1])
+    return ys[i - 1] + part * (ys[i] - ys[i - 1])
+
+
+def multiplier(upvotes: int, expected: float) -> float:
+    """How many times the usual count of its age a paper has."""
+    return upvotes / expected
+
+
+def lower_bound(upvotes: int, expected: float, shape: float) -> float:
+    """The 5 % lower bound of the multiplier: the paper is surely at least so far above usual.
+
+    The quantile of Gamma(shape + upvotes, shape + expected) by Wilson and Hilferty (1931),
+    good to 1 % from one vote on.
+    """
+    k = shape + upvotes
+    root = 1 - 1 / (9 * k) + _Z05 / (3 * math.sqrt(k))
+    return k * root**3 / (shape + expected) if root > 0 else 0.0
+
+
+class Bar:
+    """The votes needed at each age for one multiplier: a table filled as it is asked.
+
+    ``bar[age_bin(age_seconds)]`` is one list access in the hot loop.
+    """
+
+    def __init__(self, baseline: Baseline, min_multiplier: float) -> None:
+        self._curve = curve(baseline)
+        self._shape = baseline.shape
+        self._multiplier = min_multiplier
+        self._needed = [0] * _BINS
+
+    def needed(self, age_s: float) -> int | None:
+        """The votes needed at an age in seconds; None outside the seven days."""
+        i = int(age_s) // _BIN
+        if not 0 <= i < _BINS:
+            return None
+        return self._needed[i] or self._fill(i)
+
+    def _fill(self, i: int) -> int:
+        expected = self._curve[i]
+        low, high = 0, 1
+        while lower_bound(high, expected, self._shape) < self._multiplier:
+            low, high = high, high * 2
+        while high - low > 1:
+            middle = (low + high) // 2
+            if lower_bound(middle, expected, self._shape) < self._multiplier:
+                low = middle
+            else:
+                high = middle
+        self._needed[i] = high
+        return high
+
+
+@functools.lru_cache(maxsize=256)
+def bar(baseline: Baseline, min_multiplier: float) -> Bar:
+    """The compiled thresholds of a baseline and a multiplier, shared by all rules."""
+    return Bar(baseline, min_multiplier)
+
+
+def votes_needed(baseline: Baseline, age_h: float, min_multiplier: float) -> int | None:
+    """The smallest count whose lower bound reaches ``min_multiplier`` at an age in hours.
+
+    None outside the seven days of following. At least 1.
+    """
+    return bar(baseline, min_multiplier).needed(age_h * HOUR)
+
+
+# --- learning ---------------------------------------------------------------------------
+
+
+def monday(now: int) -> int:
+    """The last Monday 00:00 UTC at or before ``now`` (Unix seconds)."""
+    return now - (now - _MONDAY) % WEEK
+
+
+Series = tuple[int, Sequence[tuple[int, int]]]
+"""One paper: ``(listed_at, ((at, upvotes), …))``, Unix seconds, in time order."""
+
+_PRIOR_WEIGHT = 30.0
+"""The shipped prior counts as so many papers."""
+_WIDTH, _WIDTH_MIN = 0.18, 0.5
+
+
+def learn(series: Iterable[Series], before: int) -> Baseline:
+    """Learn a baseline from papers listed in the eight weeks before the instant ``before``.
+
+    Each paper counts once at every age, with its count interpolated between its looks; looks
+    farther from that age weigh less (Gaussian). Looks at or after ``before``, before the
+    listing or after the seven days are not used. A series should end with the last look
+    even when it changed nothing. With few papers the shipped prior fills in: first its
+    level, then its form. The same records give the same baseline.
+    """
+    papers = [p for s in series if (p := _usable(s, before)) is not None]
+    if not papers:
+        return PRIOR
+    sums = [_at_age(papers, age) for age in PRIOR.ages]
+    return Baseline(
+        learnt_at=before,
+        papers=len(papers),
+        shape=_shape(sums),
+        ages=PRIOR.ages,
+        usual=_usual(sums),
+    )
+
+
+def _usable(series: Series, before: int) -> tuple[list[float], list[int]] | None:
+    listed_at, looks = series
+    if not before - LEARN_SPAN <= listed_at < before:
+        return None
+    end = min(before, listed_at + int(FOLLOW_HOURS * HOUR))
+    kept = [(at, v) for at, v in looks if listed_at <= at < end]
+    if not kept:
+        return None
+    return [(at - listed_at) / HOUR for at, _ in kept], [v for _, v in kept]
+
+
+def _at_age(papers: list[tuple[list[float], list[int]]], age: float) -> tuple[float, float, float]:
+    """Sum of weights, of counts and of squared counts at an age."""
+    width = _WIDTH_MIN + _WIDTH * age
+    n = total = squares = 0.0
+    for ages, counts in papers:
+        count, distance = _count_at(ages, counts, age)
+        far = distance / width
+        if far > 3:
+            continue
+        weight = math.exp(-0.5 * far * far)
+        n += weight
+        total += weight * count
+        squares += weight * count * count
+    return n, total, squares
+
+
+def _count_at(ages: list[float], counts: list[int], age: float) -> tuple[float, float]:
+    """A paper's count at an age, and how far from there it was really looked at (hours)."""
+    i = bisect_left(ages, age)
+    if i == 0:
+        return counts[0], ages[0] - age
+    if i == len(ages):
+        return counts[-1], age - ages[-1]
+    low, high = ages[i - 1], ages[i]
+    if counts[i] == counts[i - 1]:
+        return counts[i], 0.0
+    part = (age - low) / (high - low)
+    return counts[i - 1] + part * (counts[i] - counts[i - 1]), min(age - low, high - age)
+
+
+def _usual(sums: list[tuple[float, float, float]]) -> tuple[float, ...]:
+    """The learnt means, filled in by the prior at the learnt level, never falling."""
+    seen = sum(total for _, total, _ in sums)
+    due = sum(n * usual for (n, _, _), usual in zip(sums, PRIOR.usual, strict=True))
+    pull = _PRIOR_WEIGHT * max(PRIOR.usual)
+    level = (seen + pull) / (due + pull)
+    means: list[float] = []
+    for (n, total, _), usual in zip(sums, PRIOR.usual, strict=True):
+        mean = (total + _PRIOR_WEIGHT * level * usual) / (n + _PRIOR_WEIGHT)
+        means.append(mean)
+    return _never_falling(means, [n + _PRIOR_WEIGHT for n, _, _ in sums])
+
+
+def _never_falling(values: list[float], weights: list[float]) -> tuple[float, ...]:
+    """Pool adjacent violators: the closest sequence that never falls."""
+    blocks: list[tuple[float, float, int]] = []
+    for value, weight in zip(values, weights, strict=True):
+        block = (value, weight, 1)
+        while blocks and blocks[-1][0] > block[0]:
+            v, w, size = blocks.pop()
+            both = w + block[1]
+            block = ((v * w + block[0] * block[1]) / both, both, size + block[2])
+        blocks.append(block)
+    return tuple(v for v, _, size in blocks for _ in range(size))
+
+
+def _shape(sums: list[tuple[float, float, float]]) -> float:
+    """``a`` by moments (variance = E + E²/a), the prior's shape counting as some papers."""
+    a_sum, weights = PRIOR.shape * _PRIOR_WEIGHT, _PRIOR_WEIGHT
+    for n, total, squares in sums:
+        if n < _PRIOR_WEIGHT:
+            continue
+        mean = total / n
+        excess = squares / n - mean * mean - mean
+        if excess > 0:
+            a_sum += n * min(mean * mean / excess, 5.0)
+            weights += n
+    return a_sum / weights
+
+
+# --- signals ----------------------------------------------------------------------------
+
+
+class Signals(Value, frozen=True, kw_only=True):
+    """The numbers of one paper at a moment, from its sightings up to then; None is unknown."""
+
+    age_h: float | None = None
+    """Hours since listing; None without a listing."""
+    age_exact: bool = False
+    upvotes: int | None = None
+    """The highest of the last hour over all sources, else the latest known."""
+    gain_day: int | None = None
+    """Votes gained in the last 24 hours; since the listing for a younger paper."""
+    rate: float | None = None
+    """Votes per hour over the last three hours, since the listing for a younger paper."""
+    multiplier: float | None = None
+    """Times the usual count for papers of its age."""
+    lower_bound: float | None = None
+    """Surely at least so many times the usual count (5 % lower bound of the multiplier)."""
+    percentile: float | None = None
+    """Share of the cards below it on the ranked page where it was last seen, 0 to 1."""
+    entered_top: int | None = None
+    """Its rank in the trending top ten, when it came there from below the top ten."""
+
+
+def signals(
+    history: History, now: int, *, baseline: Baseline, trending: frozenset[int] = frozenset()
+) -> Signals:
+    """Compute the signals of a paper at ``now`` (Unix seconds); looks after it are ignored.
+
+    ``trending`` names the sources whose page is a trending list; only there can a paper
+    enter the top. Without a listing, age, multiplier and lower bound are unknown.
+    """
+    upvotes = count_at(history.looks, now)
+    listed_at = history.listed_at
+    age_s = None if listed_at is None else now - listed_at
+    expected = None
+    if upvotes is not None and age_s is not None:
+        expected = baseline.expected(age_s / HOUR)
+    return Signals(
+        age_h=None if age_s is None else age_s / HOUR,
+        age_exact=history.listed_exact,
+        upvotes=upvotes,
+        gain_day=_gain(history, now, span=DAY, upvotes=upvotes),
+        rate=_rate(history, now, upvotes),
+        multiplier=None if expected is None or upvotes is None else upvotes / expected,
+        lower_bound=None
+        if expected is None or upvotes is None
+        else lower_bound(upvotes, expected, baseline.shape),
+        percentile=_percentile(history, now),
+        entered_top=_entered_top(history, now, trending) if trending else None,
+    )
+
+
+def count_at(looks: Sequence[Look], at: int) -> int | None:
+    """The count known at an instant: the highest of the hour before it, else the latest.
+
+    A count holds until its source's next one is stored. None when no look had one.
+    """
+    best: int | None = None
+    for look in reversed(looks):
+        upvotes = look.upvotes
+        if upvotes is None or look.at > at:
+            continue
+        if look.at < at - HOUR:
+            return upvotes if best is None else best
+        if best is None or upvotes > best:
+            best = upvotes
+    return best
+
+
+def _gain(history: History, now: int, *, span: int, upvotes: int | None) -> int | None:
+    if upvotes is None:
+        return None
+    then = count_at(history.looks, now - span)
+    if then is None:
+        young = history.listed_at is not None and 0 <= now - history.listed_at <= span
+        then = 0 if young else None
+    return None if then is None else upvotes - then
+
+
+def _rate(history: History, now: int, upvotes: int | None) -> float | None:
+    span = 3 * HOUR
+    gain = _gain(history, now, span=span, upvotes=upvotes)
+    if gain is None:
+        return None
+    if history.listed_at is not None and count_at(history.looks, now - span) is None:
+        span = max(now - history.listed_at, _BIN)
+    return gain * HOUR / span
+
+
+def _percentile(history: History, now: int) -> float | None:
+    for place in reversed(history.places):
+        if place.at <= now:
+            return 1 - place.rank / place.page_size if place.page_size else None
+    return None
+
+
+def _entered_top(history: History, now: int, trending: frozenset[int]) -> int | None:
+    """The rank on the trending list, if in the top ten and clearly below it within the week."""
+    rank = source = None
+    for place in reversed(history.places):
+        if place.at > now or place.source not in trending:
+            continue
+        if place.at < now - WEEK:
+            break
+        if rank is None:
+            if place.rank > TOP:
+                return None
+            rank, source = place.rank, place.source
+        elif place.source == source and place.rank > max(TOP, rank + RANK_NOISE):
+            return rank
+    return None
