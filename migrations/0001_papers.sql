@@ -183,3 +183,15 @@ create table learnt (
     body text not null,
     primary key (name, before)
 ) strict, without rowid;
+
+-- The worst rank of a paper on a trending list, per day: all that "came into the top from
+-- below" needs to know.
+create table places (
+    paper integer not null,
+    source integer not null,
+    day integer not null,                    -- days since 1970-01-01 UTC
+    at integer not null,
+    rank integer not null,
+    page_size integer not null,
+    primary key (paper, source, day)
+) strict, without rowid;

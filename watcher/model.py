@@ -95,8 +95,8 @@ class Card(Value, frozen=True, kw_only=True):
     """One paper as one page shows it.
 
     ``None`` means "has none" when the snapshot shows the field, else "unknown".
-    Exactly the fields of the ``parse`` contract, in its order, and then ``listed_on``,
-    which is not printed: the list day, known even where the time of day is not.
+    Exactly the fields of the ``parse`` contract, in its order, and then two that are not
+    printed: ``listed_on``, the list day, known even where the time of day is not; ``dashed``.
     """
 
     rank: int | None = None
@@ -123,9 +123,13 @@ class Card(Value, frozen=True, kw_only=True):
     keywords: tuple[str, ...] | None = None
     thumbnail: str | None = None
     listed_on: date | None = None
+    dashed: bool = False
+    """Upvotes stood there as ``-``: 0 for a paper known to be listed, else unknown."""
 
 
-CARD_FIELDS: tuple[str, ...] = tuple(f for f in Card.__struct_fields__ if f != "listed_on")
+CARD_FIELDS: tuple[str, ...] = tuple(
+    f for f in Card.__struct_fields__ if f not in ("listed_on", "dashed")
+)
 """The names printed by ``parse`` and used in ``Snapshot.shows``."""
 
 
@@ -269,6 +273,8 @@ class Event(Value, frozen=True, kw_only=True):
     rule: str | None = None
     """The rule that spoke first; None for a notice."""
     paper: Paper | None = None
+    subject: str | None = None
+    """Of a notice: the name of the source or channel it is about."""
     counts: Counts = Counts()
     """The counts when it was decided."""
     reason: str = ""
@@ -289,7 +295,7 @@ class Delivery(Value, frozen=True, kw_only=True):
     channel: str
     batch: str
     """An instant batch is named ``i:`` + a hash of its event keys, a digest's ``d:`` + its local
-    date."""
+    date. What comes up in quiet hours shares one ``i:`` batch, named by their end."""
     due_at: datetime
 
 
@@ -322,6 +328,8 @@ class Section(Value, frozen=True, kw_only=True):
 
     title: str
     entries: tuple[Entry, ...]
+    note: str = ""
+    """One line under the title, where it needs one."""
 
 
 class Digest(Value, frozen=True, kw_only=True):
@@ -338,12 +346,15 @@ class Digest(Value, frozen=True, kw_only=True):
     instant: bool = False
     late: bool = False
     """Its hour had passed long before it could leave."""
+    due_at: datetime | None = None
+    """The time promised."""
     cut: int = 0
     """Papers left out by the channel's cap."""
     more_url: str | None = None
     """Where the papers that were cut can be seen."""
     cursor: int = 0
-    """Highest event cursor told: consumers continue from here."""
+    """A consumer that asks for the events after this one misses nothing: the highest cursor of
+    the batch, or the one before the first event that was cut."""
     footer: tuple[str, ...] = ()
     """Accounting lines: checks, papers seen, gaps."""
 

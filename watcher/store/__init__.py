@@ -1,0 +1,14 @@
+"""The store: one SQLite file, every SQL statement, one thread.
+
+``open_records`` gives the records to a program that has the thread to itself (the command
+line); ``Store`` runs them on a thread of their own for the daemon. Nothing outside this
+package knows SQLite.
+"""
+
+from watcher.store.connection import Lock
+from watcher.store.papers import Met, Papers
+from watcher.store.records import Records, open_records
+from watcher.store.sources import Check, SourceState
+from watcher.store.thread import Store
+
+__all__ = ["Check", "Lock", "Met", "Papers", "Records", "SourceState", "Store", "open_records"]

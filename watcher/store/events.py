@@ -1,0 +1,177 @@
+"""What was said: events, and the keys that keep it from being said twice.
+
+Owns the tables ``events``, ``keys``, ``pairs`` and ``learnt``.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from watcher.clock import from_text, to_text
+from watcher.model import Change, Condition, Counts, Event, EventType, Paper
+from watcher.store.papers import Papers
+
+_encode = msgspec.json.Encoder().encode
+_conditions = msgspec.json.Decoder(tuple[Condition, ...])
+
+_COLUMNS = (
+    "cursor, id, type, at, rule, paper, subject, upvotes, comments, stars, reason, conditions,"
+    " strength, known, late"
+)
+
+
+class Events:
+    """Every statement about events."""
+
+    def __init__(self, conn: sqlite3.Connection, papers: Papers) -> None:
+        self._conn = conn
+        self._papers = papers
+
+    # --- telling once ---
+
+    def used_keys(self, papers: Sequence[int]) -> frozenset[tuple[int, str, Change]]:
+        """``(paper, rule, kind)`` of everything already said of these papers."""
+        rows = self._conn.execute(
+            "select paper, rule, kind from keys where paper in (select value from json_each(?))",
+            (_encode(papers).decode(),),
+        )
+        return frozenset((paper, rule, _CHANGES[kind]) for paper, rule, kind in rows)
+
+    def use_key(self, paper: int, rule: str, kind: Change, at: datetime) -> bool:
+        """Mark a rule as having spoken of a paper; False when it already had."""
+        cursor = self._conn.execute(
+            "insert into keys (paper, rule, kind, at) values (?, ?, ?, ?) on conflict do nothing",
+            (paper, rule, kind.value, to_text(at)),
+        )
+        return cursor.rowcount > 0
+
+    def add(self, event: Event, *, source: int | None = None, subject: str | None = None) -> int:
+        """Store an event; its cursor, or 0 when one with this id is there already."""
+        row = self._conn.execute(
+            "insert into events (id, type, at, rule, paper, source, subject, upvotes, comments,"
+            " stars, reason, conditions, strength, known, late)"
+            " values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+            " on conflict (id) do nothing returning cursor",
+            (
+                event.id,
+                event.type.value,
+                to_text(event.at),
+                event.rule,
+                event.paper.row if event.paper else None,
+                source,
+                subject,
+                event.counts.upvotes,
+                event.counts.comments,
+                event.counts.stars,
+                event.reason,
+                _encode(event.conditions).decode() if event.conditions else None,
+                event.strength,
+                int(event.known),
+                int(event.late),
+            ),
+        ).fetchone()
+        return int(row[0]) if row else 0
+
+    # --- baselines of pairs (rule, source) ---
+
+    def pairs(self, source: str) -> dict[str, str]:
+        """Rule name to the fingerprint under which this source was first judged by it."""
+        rows = self._conn.execute("select rule, fingerprint from pairs where source = ?", (source,))
+        return dict(rows.fetchall())
+
+    def keep_pair(self, rule: str, source: str, fingerprint: str, at: datetime) -> None:
+        """The first snapshot of this pair has been judged under this wording of the rule."""
+        self._conn.execute(
+            "insert into pairs (rule, source, fingerprint, at) values (?, ?, ?, ?)"
+            " on conflict do update set fingerprint = excluded.fingerprint, at = excluded.at",
+            (rule, source, fingerprint, to_text(at)),
+        )
+
+    # --- what was learnt ---
+
+    def learnt(self, name: str, before: int) -> str | None:
+        """Something learnt from the records before an instant, as it was stored."""
+        row = self._conn.execute(
+            "select body from learnt where name = ? and before = ?", (name, before)
+        ).fetchone()
+        return None if row is None else str(row[0])
+
+    def keep_learnt(self, name: str, before: int, body: str) -> None:
+        """Store what was learnt; the first to learn it wins."""
+        self._conn.execute(
+            "insert into learnt (name, before, body) values (?, ?, ?) on conflict do nothing",
+            (name, before, body),
+        )
+
+    # --- reading ---
+
+    def after(
+        self, cursor: int = 0, *, limit: int | None = None, known: bool = True
+    ) -> tuple[Event, ...]:
+        """Events behind a cursor, oldest first; ``known=False`` leaves out baselines."""
+        return self._read(
+            "cursor > ? and (? or not known) order by cursor limit ?",
+            (cursor, int(known), -1 if limit is None else limit),
+        )
+
+    def latest(self, *, limit: int, known: bool = False) -> tuple[Event, ...]:
+        """The newest events, newest first."""
+        return self._read("(? or not known) order by cursor desc limit ?", (int(known), limit))
+
+    def of_paper(self, paper: int) -> tuple[Event, ...]:
+        """Everything said of one paper, oldest first."""
+        return self._read("paper = ? order by cursor", (paper,))
+
+    def between(self, since: datetime, until: datetime) -> tuple[Event, ...]:
+        """Events decided in ``[since, until)``, oldest first, baselines included."""
+        return self._read("at >= ? and at < ? order by cursor", (to_text(since), to_text(until)))
+
+    def by_ids(self, ids: Iterable[str]) -> tuple[Event, ...]:
+        """Events by their ids, oldest first."""
+        return self._read(
+            "id in (select value from json_each(?)) order by cursor",
+            (_encode(list(ids)).decode(),),
+        )
+
+    def by_cursors(self, cursors: Iterable[int]) -> tuple[Event, ...]:
+        """Events by their cursors, oldest first."""
+        return self._read(
+            "cursor in (select value from json_each(?)) order by cursor",
+            (_encode(list(cursors)).decode(),),
+        )
+
+    def count(self) -> int:
+        """How many events are stored."""
+        return int(self._conn.execute("select count(*) from events").fetchone()[0])
+
+    def _read(self, where: str, values: tuple[Any, ...]) -> tuple[Event, ...]:
+        rows = self._conn.execute(f"select {_COLUMNS} from events where {where}", values).fetchall()
+        wanted = list({row[5] for row in rows if row[5] is not None})
+        papers = {paper.row: paper for paper in self._papers.many(wanted)}
+        return tuple(_event(row, papers) for row in rows)
+
+
+_CHANGES = {change.value: change for change in Change}
+
+
+def _event(row: Sequence[Any], papers: dict[int, Paper]) -> Event:
+    return Event(
+        cursor=row[0],
+        id=row[1],
+        type=EventType(row[2]),
+        at=from_text(row[3]),
+        rule=row[4],
+        paper=papers.get(row[5]) if row[5] is not None else None,
+        subject=row[6],
+        counts=Counts(upvotes=row[7], comments=row[8], stars=row[9]),
+        reason=row[10],
+        conditions=_conditions.decode(row[11]) if row[11] else (),
+        strength=row[12],
+        known=bool(row[13]),
+        late=bool(row[14]),
+    )

@@ -1,0 +1,251 @@
+"""Sources and the visits that were made to them.
+
+Owns the tables ``sources``, ``checks`` and ``orders``.
+"""
+
+from __future__ import annotations
+
+import array
+import sqlite3
+import sys
+from datetime import datetime
+
+import msgspec
+
+from watcher.clock import maybe_from_text, to_text
+from watcher.model import CheckOutcome, ReaderName, Value
+
+_json = msgspec.json.Encoder()
+
+
+class SourceState(Value, frozen=True, kw_only=True):
+    """What is remembered of a source between two visits."""
+
+    id: int
+    name: str
+    url: str = ""
+    etag: str | None = None
+    last_modified: str | None = None
+    context: str | None = None
+    """Fingerprint of the rules and reader under which the validators were stored."""
+    island_hash: str | None = None
+    kind: str | None = None
+    cards: int | None = None
+    first_ok_at: datetime | None = None
+    last_ok_at: datetime | None = None
+    last_check_at: datetime | None = None
+    failing_since: datetime | None = None
+    failures: int = 0
+    told_failing: bool = False
+    last_error: str | None = None
+    next_due_at: datetime | None = None
+
+
+class Check(Value, frozen=True, kw_only=True):
+    """One visit of one source, for later accounting."""
+
+    source: int
+    at: datetime
+    outcome: CheckOutcome
+    status: int | None = None
+    bytes: int = 0
+    duration_ms: int = 0
+    reader: ReaderName | None = None
+    cards: int | None = None
+    fresh: int = 0
+    moved: int = 0
+    events: int = 0
+    fills: dict[str, int] | None = None
+    error: str | None = None
+    page: str | None = None
+
+
+_COLUMNS = (
+    "id, name, url, etag, last_modified, context, island_hash, kind, cards, first_ok_at, "
+    "last_ok_at, last_check_at, failing_since, failures, told_failing, last_error, next_due_at"
+)
+
+
+class Sources:
+    """Every statement about sources and checks."""
+
+    def __init__(self, conn: sqlite3.Connection) -> None:
+        self._conn = conn
+        self._ids: dict[str, int] = {}
+        self._last_order: dict[int, bytes] = {}
+
+    def forget(self) -> None:
+        """Drop what was cached; rows may have been rolled back."""
+        self._ids.clear()
+        self._last_order.clear()
+
+    def id_of(self, name: str, url: str = "") -> int:
+        """The row of a source, made when it is met first; its url is kept current."""
+        known = self._ids.get(name)
+        if known is not None:
+            return known
+        row = self._conn.execute(
+            "insert into sources (name, url) values (?, ?) on conflict (name) do update"
+            " set url = iif(excluded.url = '', url, excluded.url) returning id",
+            (name, url),
+        ).fetchone()
+        self._ids[name] = row[0]
+        return int(row[0])
+
+    def state(self, name: str) -> SourceState | None:
+        """What is remembered of a source; None when it was never visited."""
+        row = self._conn.execute(
+            f"select {_COLUMNS} from sources where name = ?", (name,)
+        ).fetchone()
+        return None if row is None else _state(row)
+
+    def states(self) -> tuple[SourceState, ...]:
+        """All sources ever met, by name."""
+        rows = self._conn.execute(f"select {_COLUMNS} from sources order by name")
+        return tuple(_state(row) for row in rows)
+
+    def plan(self, source: int, next_due_at: datetime) -> None:
+        """Write down when a source is to be visited next."""
+        self._conn.execute(
+            "update sources set next_due_at = ? where id = ?", (to_text(next_due_at), source)
+        )
+
+    def record_check(self, check: Check) -> int:
+        """Store a visit; returns its row."""
+        cursor = self._conn.execute(
+            "insert into checks (source, at, outcome, status, bytes, duration_ms, reader, cards,"
+            " fresh, moved, events, fills, error, page)"
+            " values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                check.source,
+                to_text(check.at),
+                check.outcome.value,
+                check.status,
+                check.bytes,
+                check.duration_ms,
+                check.reader.value if check.reader else None,
+                check.cards,
+                check.fresh,
+                check.moved,
+                check.events,
+                _json.encode(check.fills).decode() if check.fills else None,
+                check.error,
+                check.page,
+            ),
+        )
+        return int(cursor.lastrowid or 0)
+
+    def succeed(
+        self, source: int, at: datetime, *, cards: int | None = None, kind: str | None = None
+    ) -> None:
+        """A visit went well: the source sees again."""
+        text = to_text(at)
+        self._conn.execute(
+            "update sources set last_ok_at = ?1, last_check_at = ?1,"
+            " first_ok_at = coalesce(first_ok_at, ?1), failing_since = null, failures = 0,"
+            " told_failing = 0, last_error = null, cards = coalesce(?2, cards),"
+            " kind = coalesce(?3, kind) where id = ?4",
+            (text, cards, kind, source),
+        )
+
+    def fail(self, source: int, at: datetime, error: str) -> int:
+        """A visit failed; returns how many in a row have."""
+        row = self._conn.execute(
+            "update sources set last_check_at = ?1, failures = failures + 1,"
+            " failing_since = coalesce(failing_since, ?1), last_error = ?2"
+            " where id = ?3 returning failures",
+            (to_text(at), error, source),
+        ).fetchone()
+        return int(row[0])
+
+    def mark_told(self, source: int) -> None:
+        """A notice about this failing source has been recorded."""
+        self._conn.execute("update sources set told_failing = 1 where id = ?", (source,))
+
+    def keep_validators(
+        self,
+        source: int,
+        *,
+        etag: str | None,
+        last_modified: str | None,
+        context: str,
+        island_hash: str | None,
+    ) -> None:
+        """Remember what makes the next visit cheap; only with a judged snapshot."""
+        self._conn.execute(
+            "update sources set etag = ?, last_modified = ?, context = ?, island_hash = ?"
+            " where id = ?",
+            (etag, last_modified, context, island_hash, source),
+        )
+
+    def drop_validators(self, source: int | None = None) -> None:
+        """Forget validators (of all sources): the next visit reads the whole page."""
+        self._conn.execute(
+            "update sources set etag = null, last_modified = null, island_hash = null"
+            " where ?1 is null or id = ?1",
+            (source,),
+        )
+
+    def keep_order(self, source: int, at: int, papers: list[int], *, ranked: bool) -> bool:
+        """Store a page's papers in their order, if it differs from the last; True if it did."""
+        blob = pack(papers)
+        last = self._last_order.get(source)
+        if last is None:
+            row = self._conn.execute(
+                "select papers from orders where source = ? order by at desc limit 1", (source,)
+            ).fetchone()
+            last = row[0] if row else b""
+        if blob == last:
+            self._last_order[source] = blob
+            return False
+        self._conn.execute(
+            "insert into orders (source, at, ranked, papers) values (?, ?, ?, ?)"
+            " on conflict do update set papers = excluded.papers, ranked = excluded.ranked",
+            (source, at, int(ranked), blob),
+        )
+        self._last_order[source] = blob
+        return True
+
+    def checks_of(
+        self, source: int | None, since: datetime, until: datetime
+    ) -> tuple[tuple[int, str, str], ...]:
+        """``(source, at, outcome)`` of the visits in ``[since, until)``, in time order."""
+        rows = self._conn.execute(
+            "select source, at, outcome from checks where at >= ?1 and at < ?2"
+            " and (?3 is null or source = ?3) order by at, id",
+            (to_text(since), to_text(until), source),
+        )
+        return tuple(rows)
+
+    def count_checks(self, since: datetime | None = None) -> dict[str, int]:
+        """How many visits ended how, since an instant or ever."""
+        rows = self._conn.execute(
+            "select outcome, count(*) from checks where ?1 is null or at >= ?1 group by outcome",
+            (to_text(since) if since else None,),
+        )
+        return dict(rows.fetchall())
+
+
+def pack(papers: list[int]) -> bytes:
+    """Paper rows as little-endian 32-bit integers."""
+    packed = array.array("I", papers)
+    if sys.byteorder == "big":
+        packed.byteswap()
+    return packed.tobytes()
+
+
+def unpack(blob: bytes) -> list[int]:
+    """The inverse of ``pack``."""
+    packed = array.array("I")
+    packed.frombytes(blob)
+    if sys.byteorder == "big":
+        packed.byteswap()
+    return packed.tolist()
+
+
+def _state(row: tuple[object, ...]) -> SourceState:
+    values = dict(zip(_COLUMNS.split(", "), row, strict=True))
+    for name in ("first_ok_at", "last_ok_at", "last_check_at", "failing_since", "next_due_at"):
+        values[name] = maybe_from_text(values[name])  # type: ignore[arg-type]
+    values["told_failing"] = bool(values["told_failing"])
+    return SourceState(**values)  # type: ignore[arg-type]

@@ -1,0 +1,181 @@
+"""The one thread that owns the store's connection while the daemon runs.
+
+Owns the queue of work, transactions and group commits: writes that wait while one commits
+share the next commit, each inside its own savepoint. Knows no SQL but transaction control.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from watcher.store.connection import translate
+from watcher.store.records import Records
+
+T = TypeVar("T")
+Work = Callable[[Records], Any]
+_GROUP = 32
+"""Writes that may share a commit: more would make the first of them wait too long."""
+
+
+class Store:
+    """Asynchronous access to the records: ``await store.write(work)``.
+
+    ``work`` is a plain function of the records. It runs on the store's thread, alone; all it
+    wrote is committed when the call returns, or nothing of it was when the call raises
+    (StoreError, StoreRefused, or whatever ``work`` raised).
+    """
+
+    def __init__(self, path: Path, open_records: Callable[[], Records]) -> None:
+        self._path = path
+        self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._records = open_records()
+        self._thread = threading.Thread(target=self._serve, name="store", daemon=True)
+        self._thread.start()
+
+    @property
+    def path(self) -> Path:
+        """The SQLite file."""
+        return self._path
+
+    async def write(self, work: Callable[[Records], T]) -> T:
+        """Run ``work`` inside a transaction."""
+        return await self._ask(work, writes=True)
+
+    async def read(self, work: Callable[[Records], T]) -> T:
+        """Run ``work`` on what is committed; it must not write."""
+        return await self._ask(work, writes=False)
+
+    async def _ask(self, work: Callable[[Records], T], *, writes: bool) -> T:
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        self._queue.put(_Job(work, writes, loop, future))
+        return await future
+
+    async def close(self) -> None:
+        """Finish what is queued, then close the file."""
+        self._queue.put(None)
+        await asyncio.to_thread(self._thread.join)
+
+    # --- on the thread ---
+
+    def _serve(self) -> None:
+        while (job := self._queue.get()) is not None:
+            if not job.writes:
+                self._read(job)
+                continue
+            if not self._write_group(job):
+                break
+        self._records.close()
+
+    def _read(self, job: _Job) -> None:
+        try:
+            result = job.work(self._records)
+        except BaseException as exc:  # noqa: BLE001 - handed to the one who asked
+            job.fail(self._translated(exc))
+        else:
+            job.succeed(result)
+
+    def _write_group(self, first: _Job) -> bool:
+        """Commit ``first`` and the writes that already wait; False when asked to stop."""
+        conn = self._records.conn
+        done: list[tuple[_Job, Any]] = []
+        go_on, job = True, first
+        try:
+            conn.execute("begin immediate")
+        except sqlite3.Error as exc:
+            first.fail(self._translated(exc))
+            return True
+        while True:
+            self._run_in_savepoint(job, done)
+            if len(done) >= _GROUP or not conn.in_transaction:
+                break
+            try:
+                following = self._queue.get_nowait()
+            except queue.Empty:
+                break
+            if following is None:
+                go_on = False
+                break
+            if not following.writes:
+                self._commit(done)
+                self._read(following)
+                return True
+            job = following
+        self._commit(done)
+        return go_on
+
+    def _run_in_savepoint(self, job: _Job, done: list[tuple[_Job, Any]]) -> None:
+        conn = self._records.conn
+        try:
+            conn.execute("savepoint work")
+            result = job.work(self._records)
+            conn.execute("release work")
+        except BaseException as exc:  # noqa: BLE001 - handed to the one who asked
+            with contextlib.suppress(sqlite3.Error):
+                # SQLite itself may have ended the transaction (a full disk does).
+                conn.execute("rollback to work")
+                conn.execute("release work")
+            self._records.forget()
+            job.fail(self._translated(exc))
+        else:
+            done.append((job, result))
+
+    def _commit(self, done: list[tuple[_Job, Any]]) -> None:
+        conn = self._records.conn
+        try:
+            if not conn.in_transaction:
+                raise sqlite3.OperationalError("the transaction was rolled back by SQLite")
+            conn.execute("commit")
+        except sqlite3.Error as exc:
+            with contextlib.suppress(sqlite3.Error):
+                conn.execute("rollback")
+            self._records.forget()
+            error = self._translated(exc)
+            for job, _ in done:
+                job.fail(error)
+            return
+        for job, result in done:
+            job.succeed(result)
+
+    def _translated(self, exc: BaseException) -> BaseException:
+        if not isinstance(exc, sqlite3.Error):
+            return exc
+        error = translate(exc, self._path)
+        error.__cause__ = exc
+        return error
+
+
+class _Job:
+    """A piece of work and who waits for it."""
+
+    __slots__ = ("_future", "_loop", "work", "writes")
+
+    def __init__(
+        self, work: Work, writes: bool, loop: asyncio.AbstractEventLoop, future: asyncio.Future[Any]
+    ) -> None:
+        self.work = work
+        self.writes = writes
+        self._loop = loop
+        self._future = future
+
+    def succeed(self, result: Any) -> None:
+        self._tell(self._future.set_result, result)
+
+    def fail(self, exc: BaseException) -> None:
+        self._tell(self._future.set_exception, exc)
+
+    def _tell(self, setter: Callable[[Any], None], value: Any) -> None:
+        def settle() -> None:
+            if not self._future.done():
+                setter(value)
+
+        # The one who asked may be gone with its loop; what was written stays written.
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(settle)
