@@ -1,0 +1,260 @@
+"""What is told when, and in which words: events to deliveries, a batch to a digest.
+
+Pure. Owns who hears an event (``assign``), in which batch and when (``route``), and what a
+batch says (``compose``). Must not send, store, read a clock or know how mail looks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from watcher.identity import instant_batch
+from watcher.model import Delivery, Digest, Entry, Event, EventType, Section, Value
+from watcher.schedule import Timetable, next_digest, quiet_until
+from watcher.text import clean, clip, count_of
+
+LATE_BLOOMERS = "Late bloomers"
+LATE_BLOOMERS_NOTE = "Papers passed over when young that crossed the rule later"
+YOUNG = timedelta(days=7)
+"""A paper first told as new when older than this is a late bloomer."""
+LATE_AFTER = timedelta(minutes=30)
+"""A message that leaves later than this after its promised time says so."""
+SUBJECT_LIMIT = 150
+
+Told = tuple[str, int, str]
+"""Channel, paper's row and kind of change that the channel has heard of."""
+
+
+class Frame(Value, frozen=True, kw_only=True):
+    """What a message says around its papers."""
+
+    instant: bool = False
+    due_at: datetime | None = None
+    """The time promised."""
+    zone: ZoneInfo = ZoneInfo("UTC")
+    """For the date in the subject."""
+    max_papers: int = 40
+    more_url: str | None = None
+    """Where a reader finds what was cut."""
+    footer: tuple[str, ...] = ()
+    """Accounting lines."""
+    votes: Mapping[int, tuple[int, ...]] = {}
+    """Upvotes over time by the paper's row, evenly spaced."""
+
+
+def assign(
+    events: Iterable[Event],
+    wants: Mapping[str, Collection[str]],
+    *,
+    operators: Collection[str] = (),
+    told: Collection[Told] = (),
+) -> dict[str, tuple[Event, ...]]:
+    """Which channel is owed which events.
+
+    ``wants`` names the channels of each rule; notices go to ``operators``. Known events are
+    owed to nobody, and a channel is not told a second time of a paper and kind in ``told``.
+    """
+    owed: dict[str, list[Event]] = {}
+    for event in events:
+        for channel in _hearers(event, wants, operators):
+            if event.paper is None or (channel, event.paper.row, event.type.kind) not in told:
+                owed.setdefault(channel, []).append(event)
+    return {channel: tuple(heard) for channel, heard in owed.items()}
+
+
+def _hearers(
+    event: Event, wants: Mapping[str, Collection[str]], operators: Collection[str]
+) -> Collection[str]:
+    if event.known:
+        return ()
+    if not event.type.is_change:
+        return operators
+    return wants.get(event.rule or "", ())
+
+
+def route(
+    owed: Mapping[str, Sequence[Event]],
+    channels: Mapping[str, Timetable],
+    now: datetime,
+    *,
+    closed: Collection[tuple[str, str]] = (),
+    overflow: Collection[str] = (),
+) -> tuple[Delivery, ...]:
+    """Each owed event's batch and due time, in its channel's zone.
+
+    All changes for an instant channel share one batch that is due now, or at the end of its
+    quiet hours; a digest's is named after its local date. Every notice is a batch of its own
+    and due now. ``closed`` holds (channel, batch) that can take nothing more: what would go
+    there goes to the next. Events whose id is in ``overflow`` go to a digest everywhere.
+    """
+    deliveries: list[Delivery] = []
+    for name, events in owed.items():
+        if name not in channels:
+            continue
+        shut = {batch for channel, batch in closed if channel == name}
+        for group, digest in _groups(events, channels[name], overflow):
+            batch, due = _slot(name, group, channels[name], now=now, shut=shut, digest=digest)
+            deliveries += [
+                Delivery(event_id=event.id, channel=name, batch=batch, due_at=due)
+                for event in group
+            ]
+    return tuple(deliveries)
+
+
+def _groups(
+    events: Sequence[Event], table: Timetable, overflow: Collection[str]
+) -> Iterable[tuple[Sequence[Event], bool]]:
+    """Events that share a batch, and whether that batch is a digest."""
+    changes = [event for event in events if event.type.is_change]
+    late = [e for e in changes if table.digest is not None or e.id in overflow]
+    at_once = [event for event in changes if event not in late]
+    yield from (([event], False) for event in events if not event.type.is_change)
+    if at_once:
+        yield at_once, False
+    if late:
+        yield late, True
+
+
+def _slot(
+    name: str,
+    group: Sequence[Event],
+    table: Timetable,
+    *,
+    now: datetime,
+    shut: Collection[str],
+    digest: bool,
+) -> tuple[str, datetime]:
+    if digest:
+        return next_digest(table, now, closed=shut)
+    own = instant_batch(event.id for event in group)
+    end = quiet_until(table, now) if group[0].type.is_change else None
+    if end is None:
+        return own, now
+    # One message at dawn instead of one per check of the night.
+    shared = instant_batch((name, end.astimezone(UTC).isoformat()))
+    return (own if shared in shut else shared), end
+
+
+def compose(events: Sequence[Event], frame: Frame, now: datetime) -> Digest:
+    """What a batch says: each paper once, strongest first, grouped by rule.
+
+    An empty batch gives a proof of life. The strongest ``max_papers`` papers stay, the rest
+    is counted; late bloomers stand in a box of their own at the end.
+    """
+    changes = [event for event in events if event.paper is not None]
+    notices = tuple(event for event in events if event.paper is None)
+    entries = _entries(changes, frame.votes)
+    kept, rest = entries[: frame.max_papers], entries[frame.max_papers :]
+    late = frame.due_at is not None and now - frame.due_at > LATE_AFTER
+    return Digest(
+        title=_title(entries, notices, frame, late=late, now=now),
+        composed_at=now,
+        sections=_sections(kept),
+        notices=notices,
+        instant=frame.instant,
+        late=late,
+        due_at=frame.due_at,
+        cut=len(rest),
+        more_url=frame.more_url,
+        cursor=_cursor(events, rest),
+        footer=frame.footer,
+    )
+
+
+def _entries(changes: Sequence[Event], votes: Mapping[int, tuple[int, ...]]) -> list[Entry]:
+    """One per paper, the strongest first."""
+    by_paper: dict[int, list[Event]] = {}
+    for event in sorted(changes, key=_rank):
+        if event.paper is not None:
+            by_paper.setdefault(event.paper.row, []).append(event)
+    return [_entry(told, votes.get(row, ())) for row, told in by_paper.items()]
+
+
+def _rank(event: Event) -> tuple[float, int, int]:
+    return (-event.strength, -(event.counts.upvotes or 0), event.cursor)
+
+
+def _entry(told: Sequence[Event], votes: tuple[int, ...]) -> Entry:
+    rules = tuple(dict.fromkeys(event.rule for event in told if event.rule))
+    if len(rules) > 1:
+        reasons = [f"{event.rule}: {event.reason}" for event in told]
+    else:
+        reasons = [event.reason for event in told]
+    return Entry(
+        event=told[0],
+        reasons=tuple(dict.fromkeys(reason for reason in reasons if reason)),
+        rules=rules,
+        event_ids=tuple(event.id for event in told),
+        votes=votes,
+    )
+
+
+def is_late_bloomer(event: Event) -> bool:
+    """Whether a paper is told as new only after its youth has passed."""
+    paper = event.paper
+    if paper is None or event.type is not EventType.NEW or not event.late:
+        return False
+    return event.at - (paper.listed_at or paper.first_seen_at) > YOUNG
+
+
+def _sections(entries: Sequence[Entry]) -> tuple[Section, ...]:
+    groups: dict[str, list[Entry]] = {}
+    bloomers: list[Entry] = []
+    for entry in entries:
+        if is_late_bloomer(entry.event):
+            bloomers.append(entry)
+        else:
+            groups.setdefault(entry.rules[0] if entry.rules else "", []).append(entry)
+    sections = [Section(title=rule, entries=tuple(group)) for rule, group in groups.items()]
+    if bloomers:
+        sections.append(
+            Section(title=LATE_BLOOMERS, entries=tuple(bloomers), note=LATE_BLOOMERS_NOTE)
+        )
+    return tuple(sections)
+
+
+def _cursor(events: Sequence[Event], cut: Sequence[Entry]) -> int:
+    highest = max((event.cursor for event in events), default=0)
+    missing = {event_id for entry in cut for event_id in entry.event_ids}
+    return min((event.cursor - 1 for event in events if event.id in missing), default=highest)
+
+
+def _title(
+    entries: Sequence[Entry], notices: Sequence[Event], frame: Frame, *, late: bool, now: datetime
+) -> str:
+    said = _alert_title(entries, notices) if frame.instant else ""
+    if not said:
+        day = (frame.due_at or now).astimezone(frame.zone)
+        said = f"{day:%a} {day.day} {day:%b}: {count_kinds(entries, notices)}"
+    mark = " (late)" if late else ""
+    return clip(clean(said), SUBJECT_LIMIT - len(mark)) + mark
+
+
+def _alert_title(entries: Sequence[Entry], notices: Sequence[Event]) -> str:
+    if len(notices) == 1 and not entries:
+        return f"Watcher: {notices[0].reason}"
+    if len(entries) == 1 and not notices:
+        event = entries[0].event
+        return f"{event.type.kind.capitalize()}: {event.paper.title if event.paper else ''}"
+    return count_kinds(entries, notices) if entries or notices else ""
+
+
+def count_kinds(entries: Sequence[Entry], notices: Sequence[Event] = ()) -> str:
+    """``3 rising, 12 new papers``; the words for an empty digest when there is nothing."""
+    kinds = {"rising": 0, "resurging": 0, "new": 0}
+    bloomers = 0
+    for entry in entries:
+        if is_late_bloomer(entry.event):
+            bloomers += 1
+        else:
+            kinds[entry.event.type.kind] += 1
+    parts = [f"{count:,} {kind}" for kind, count in kinds.items() if count]
+    if parts:
+        parts[-1] += " paper" if parts[-1].startswith("1 ") else " papers"
+    if bloomers:
+        parts.append(count_of(bloomers, "late bloomer"))
+    if notices:
+        parts.append(count_of(len(notices), "notice"))
+    return ", ".join(parts) or "nothing new, all quiet"
