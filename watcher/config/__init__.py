@@ -1,0 +1,74 @@
+"""config.toml: bytes and environment to one frozen ``Config``, or every fault at once.
+
+Owns the config's keys, their defaults, checks, secrets, printing and JSON Schema. Must not
+print, log, read a clock, or know what the values are used for. Keys of a channel type stand
+beside that channel; ``parse`` is given them.
+"""
+
+from watcher.config.parsing import find, load, parse, parse_in
+from watcher.config.render import render
+from watcher.config.schema import json_schema, reference
+from watcher.config.secrets import Secret, SecretUrl, SecretUrls, SmtpServer, SmtpUrl
+from watcher.config.settings import (
+    AlertSettings,
+    ArchiveSettings,
+    BackupSettings,
+    ChannelOptions,
+    Config,
+    DeliverySettings,
+    Fault,
+    FetchSettings,
+    KeepSettings,
+    Known,
+    Rule,
+    Source,
+    WatcherSettings,
+    WebSettings,
+    host_of,
+    is_loopback_url,
+)
+from watcher.config.surroundings import NOT_BUILT, Surroundings
+from watcher.config.values import EVERY_DAY, BadValue, Hours, Listen, Mailbox, Weekday
+from watcher.config.visits import Visit, effective_intervals, not_active
+
+__all__ = [
+    "EVERY_DAY",
+    "NOT_BUILT",
+    "AlertSettings",
+    "ArchiveSettings",
+    "BackupSettings",
+    "BadValue",
+    "ChannelOptions",
+    "Config",
+    "DeliverySettings",
+    "Fault",
+    "FetchSettings",
+    "Hours",
+    "KeepSettings",
+    "Known",
+    "Listen",
+    "Mailbox",
+    "Rule",
+    "Secret",
+    "SecretUrl",
+    "SecretUrls",
+    "SmtpServer",
+    "SmtpUrl",
+    "Source",
+    "Surroundings",
+    "Visit",
+    "WatcherSettings",
+    "WebSettings",
+    "Weekday",
+    "effective_intervals",
+    "find",
+    "host_of",
+    "is_loopback_url",
+    "json_schema",
+    "load",
+    "not_active",
+    "parse",
+    "parse_in",
+    "reference",
+    "render",
+]

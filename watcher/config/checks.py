@@ -1,0 +1,201 @@
+"""Checks between keys and between tables.
+
+Owns what makes a config wrong although each value is right: names used twice or not at
+all, intervals too short for a public site, a page open to the network without a token.
+Must not change a value.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable
+from datetime import timedelta
+from urllib.parse import urlsplit
+
+from watcher.config.nearest import nearest
+from watcher.config.reading import Draft
+from watcher.config.report import Report
+from watcher.config.settings import host_of, is_loopback_url
+from watcher.config.surroundings import Surroundings
+from watcher.config.values import shown
+from watcher.errors import QueryError
+from watcher.model import PageKind
+
+LEAST_INTERVAL = timedelta(minutes=1)
+BASELINE = timedelta(weeks=9)
+"""Eight full weeks before a Monday, and the days since it."""
+
+
+class Drafts:
+    """Every table, read but not yet known to be well."""
+
+    def __init__(self) -> None:
+        self.tables: dict[str, Draft] = {}
+        self.sources: list[Draft] = []
+        self.rules: list[Draft] = []
+        self.channels: dict[str, Draft] = {}
+        self.channel_names: tuple[str, ...] = ()
+        self.channel_types: dict[str, str] = {}
+        self.source_names: tuple[str, ...] = ()
+
+
+def check_all(drafts: Drafts, report: Report, around: Surroundings) -> None:
+    """Every check that looks at more than one value."""
+    check_names(drafts.sources, "source", report)
+    check_names(drafts.rules, "rule", report)
+    for source in drafts.sources:
+        check_source(source, drafts, report)
+    for rule in drafts.rules:
+        check_rule(rule, drafts, report)
+        check_queries(rule, report, around)
+    for channel in drafts.channels.values():
+        check_channel(channel, drafts, report)
+    check_operator(drafts, report)
+    check_web(drafts, report)
+    check_keep(drafts, report)
+
+
+def check_names(tables: Iterable[Draft], noun: str, report: Report) -> None:
+    """Each name once."""
+    seen: set[str] = set()
+    for draft in tables:
+        name = draft["name"]
+        if name in seen:
+            report.problem(draft.place, "name", f"another {noun} has this name already")
+        if name is not None:
+            seen.add(name)
+
+
+def is_daily(url: str | None, kind: PageKind | None) -> bool:
+    """Whether a source is the list of the current day, whose earlier days can be followed."""
+    if kind is not None:
+        return kind is PageKind.DAILY
+    parts = urlsplit(url or "")
+    path = parts.path.rstrip("/")
+    return path.endswith(("/papers", "/daily_papers")) and not parts.query
+
+
+def check_source(draft: Draft, drafts: Drafts, report: Report) -> None:
+    """Politeness, and addresses that the guard will refuse."""
+    url, every = draft["url"], draft["every"]
+    if url is None:
+        return
+    if every < LEAST_INTERVAL and not is_loopback_url(url):
+        key = "every" if "every" in draft.given else ""
+        report.problem(draft.place, key, "must be at least 1m; less only for loopback addresses")
+    if _is_private(url) and not drafts.tables["fetch"]["allow_private"]:
+        report.warning(
+            draft.place, "url", "is a private address; it is refused without [fetch] allow_private"
+        )
+    if draft["follow"] and not is_daily(url, draft["kind"]):
+        report.warning(draft.place, "follow", 'is ignored: not a daily list (say kind = "daily")')
+
+
+def _is_private(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    try:
+        return not ipaddress.ip_address(host).is_global
+    except ValueError:
+        return is_loopback_url(url)
+
+
+def _unknown_name(name: str, noun: str, known: Iterable[str]) -> str:
+    names = tuple(known)
+    guess = nearest(name, names)
+    if guess:
+        return f"no {noun} is called {shown(name)}; did you mean {shown(guess)}?"
+    return f"no {noun} is called {shown(name)}; there is {', '.join(map(shown, names)) or 'none'}"
+
+
+def check_rule(draft: Draft, drafts: Drafts, report: Report) -> None:
+    """The sources and channels it names are there."""
+    for name in draft["sources"] or ():
+        if name not in drafts.source_names:
+            message = _unknown_name(name, "source", drafts.source_names)
+            report.problem(draft.place, "sources", message)
+    for name in draft["channels"] or ():
+        if name not in drafts.channel_names:
+            message = _unknown_name(name, "channel", drafts.channel_names)
+            report.problem(draft.place, "channels", message)
+
+
+def check_queries(draft: Draft, report: Report, around: Surroundings) -> None:
+    """Its queries are in the query language, as far as somebody here can tell."""
+    queries = [("query", draft["query"]), *(("exclude", q) for q in draft["exclude"])]
+    for key, query in queries:
+        if query is None or around.check_query is None:
+            continue
+        try:
+            around.check_query(query)
+        except QueryError as exc:
+            report.problem(draft.place, key, str(exc))
+
+
+def check_channel(draft: Draft, drafts: Drafts, report: Report) -> None:
+    """Its own faults, a template that is there, somebody to write to."""
+    tell = report.problem if draft.active else report.warning
+    template = draft["template"]
+    if template is not None and not template.is_file():
+        tell(draft.place, "template", f"there is no file {template}")
+    name = str(draft.place.path[-1])
+    nobody = "to" in draft.values and "to" not in draft.broken and not draft["to"]
+    if nobody and drafts.tables["web"]["subscribe"] != name:
+        report.problem(draft.place, "", "to is missing: nobody to write to")
+    if not draft.broken:
+        for fault in draft.build(name=name).faults():
+            say = report.problem if fault.fatal else report.warning
+            say(draft.place, fault.key, fault.message)
+
+
+def check_operator(drafts: Drafts, report: Report) -> None:
+    """The operator's channel is there."""
+    draft = drafts.tables["watcher"]
+    name = draft["operator"]
+    if name is not None and name not in drafts.channel_names:
+        message = _unknown_name(name, "channel", drafts.channel_names)
+        report.problem(draft.place, "operator", message)
+    elif name in drafts.channels and not drafts.channels[name]["enabled"]:
+        report.warning(draft.place, "operator", f"channel {shown(name)} has enabled = false")
+
+
+def check_web(drafts: Drafts, report: Report) -> None:
+    """No private page open to the network; subscriptions by mail only."""
+    draft = drafts.tables["web"]
+    name, token = draft["subscribe"], draft["token"] or "token" in draft.broken
+    if draft["enabled"] and not draft["listen"].loopback and not token:
+        report.problem(
+            draft.place, "listen", "is not loopback: set token (token_file, token_env) first"
+        )
+    elif draft["public_url"] and not token:
+        report.warning(
+            draft.place, "public_url", "without token the private pages and the API stay closed"
+        )
+    if name is None:
+        return
+    if name not in drafts.channel_names:
+        message = _unknown_name(name, "channel", drafts.channel_names)
+        report.problem(draft.place, "subscribe", message)
+    elif drafts.channel_types.get(name) != "email":
+        report.problem(draft.place, "subscribe", f"channel {shown(name)} is not of type email")
+    elif not draft["public_url"]:
+        report.warning(draft.place, "subscribe", "needs public_url for the links in mails")
+
+
+def check_keep(drafts: Drafts, report: Report) -> None:
+    """Enough history to learn from."""
+    draft = drafts.tables["keep"]
+    if timedelta(0) < draft["sightings"] < BASELINE:
+        report.warning(
+            draft.place, "sightings", "is short: what is usual is learnt from the last 8 weeks"
+        )
+
+
+def duplicate_urls(sources: Iterable[Draft], report: Report) -> None:
+    """Two sources with one address are allowed, and most often a slip."""
+    seen: dict[str, str] = {}
+    for draft in sources:
+        url = draft["url"]
+        if url in seen:
+            report.warning(draft.place, "url", f"source {shown(seen[url])} has this address too")
+        elif url is not None:
+            seen[url] = draft["name"] or host_of(url)

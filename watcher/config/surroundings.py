@@ -1,0 +1,61 @@
+"""What a config is read in: environment, folder, and who checks queries.
+
+Owns where relative paths and secret files are looked for. Must not read the file itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from watcher.model import Value
+
+NOT_BUILT: frozenset[str] = frozenset(
+    {
+        *(f"channel.{name}" for name in ("email", "webhook", "slack", "discord", "apprise")),
+        *(f"channel.{name}" for name in ("maildir", "console")),
+        "rules",
+        "web",
+        "alert",
+        "keep",
+        "backup",
+        "archive",
+    }
+)
+"""Parts that a config may name although this version does not act on them yet."""
+
+
+class Surroundings(Value, frozen=True, kw_only=True):
+    """What stands around the bytes of a config."""
+
+    env: Mapping[str, str]
+    folder: Path
+    """Of the config: relative paths start here."""
+    file: str = "config.toml"
+    """What messages call it."""
+    check_query: Callable[[str], object] | None = None
+    """Raises ``QueryError`` for a query that is none; given by whoever knows the language."""
+    open_to_others: bool = False
+    """Whether group or others may read the file."""
+    not_built: frozenset[str] = NOT_BUILT
+
+    def path(self, path: Path) -> Path:
+        """A path as written, made absolute; ``~`` is the home of ``$HOME``."""
+        home = self.env.get("HOME")
+        if home and path.parts[:1] == ("~",):
+            return Path(home, *path.parts[1:])
+        return self.folder / path
+
+    def database(self, path: Path) -> Path:
+        """The database's path: in ``$STATE_DIRECTORY`` when the service manager gave one."""
+        state = self.env.get("STATE_DIRECTORY", "").split(":")[0]
+        if state and path.parts[:1] != ("~",):
+            return Path(state) / path
+        return self.path(path)
+
+    def secret_file(self, path: Path) -> tuple[Path, bool]:
+        """Where a secret file is, and whether the service manager handed it over."""
+        given = self.env.get("CREDENTIALS_DIRECTORY")
+        if given and (Path(given) / path).is_file() and not path.is_absolute():
+            return Path(given) / path, True
+        return self.path(path), False

@@ -1,0 +1,68 @@
+"""How often each source will really be visited, and what is configured but not built.
+
+Owns what ``check-config`` says beyond faults. Pure.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import timedelta
+
+from watcher.config.settings import Config
+from watcher.config.surroundings import NOT_BUILT
+from watcher.model import Value
+
+
+class Visit(Value, frozen=True, kw_only=True):
+    """What a source asks for and what the rate of its host lets it have."""
+
+    source: str
+    host: str
+    wanted: timedelta
+    really: timedelta
+
+    @property
+    def stretched(self) -> bool:
+        """True when the host's rate makes it wait longer than it asks for."""
+        return self.really > self.wanted
+
+
+def effective_intervals(config: Config) -> tuple[Visit, ...]:
+    """For each source its wanted and its real interval, in the order of the config.
+
+    When the sources of one host together ask for more than ``per_host_rate``, all of them
+    are stretched in proportion. Follow-up visits of earlier days use what is left of the
+    rate and are not counted. A rate of 0 stretches nothing: the site's own limit is only
+    known once it speaks.
+    """
+    wanted: dict[str, float] = defaultdict(float)
+    for source in config.sources:
+        wanted[source.host] += 1 / source.every.total_seconds()
+    rate = config.fetch.per_host_rate
+    return tuple(
+        Visit(
+            source=source.name,
+            host=source.host,
+            wanted=source.every,
+            really=source.every * max(1.0, wanted[source.host] / rate if rate else 1.0),
+        )
+        for source in config.sources
+    )
+
+
+def not_active(config: Config, not_built: frozenset[str] = NOT_BUILT) -> tuple[str, ...]:
+    """The parts this config names that this version does not act on yet, as headers."""
+    found = ["[[rule]]"] if config.rules and "rules" in not_built else []
+    found += [
+        f"[channel.{channel.name}] (type {channel.type})"
+        for channel in config.channels
+        if f"channel.{channel.type}" in not_built
+    ]
+    for name in ("web", "backup", "archive"):
+        if getattr(config, name).enabled and name in not_built:
+            found.append(f"[{name}]")
+    for name in ("delivery", "alert", "keep"):
+        table = getattr(config, name)
+        if table != type(table)() and name in not_built:
+            found.append(f"[{name}]")
+    return tuple(found)
