@@ -1,0 +1,158 @@
+"""What the watcher says of itself: the log and the metrics.
+
+Owns structlog's set-up, the closed list of log events and the Prometheus registry. Must not
+decide anything; whoever calls it goes on whether or not anyone listens.
+
+A log event is ``noun_verb-past``. ``docs/operations.md`` lists the same names; a test holds
+code, list and page together. Exceptions are logged as one line, or with a traceback at debug
+level, never with local variables: those hold secrets.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Any, TextIO
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+LOG_EVENTS: dict[str, str] = {
+    "daemon_started": "the process has read its config and opens the store",
+    "daemon_ready": "config, migrations and ports are done; checks begin",
+    "daemon_stopping": "asked to stop: no new work, what is under way ends",
+    "daemon_stopped": "everything has ended",
+    "config_reloaded": "SIGHUP: the new config is in force",
+    "config_refused": "SIGHUP: the new config is bad, the old one stays",
+    "config_warned": "the config works but deserves a look",
+    "store_opened": "the database is open and of this version",
+    "store_failed": "the database is full, locked or read-only: checks pause",
+    "store_recovered": "the database works again",
+    "store_refused": "the database is damaged, foreign, newer or empty",
+    "check_finished": "one visit of one source went well",
+    "check_failed": "one visit of one source failed",
+    "check_missed": "a visit was skipped by the clock and is made up for",
+    "baseline_taken": "the first visit of a source: what is there is known, and told to nobody",
+    "page_quarantined": "a page contradicted itself or its past and was not judged",
+    "page_drifted": "fields of a page are filled otherwise than usual",
+    "page_warned": "a reader met something odd and went on",
+    "source_failed": "a source has failed so often that it is told",
+    "source_recovered": "a source that was told to fail works again",
+    "event_recorded": "a change or a notice was recorded",
+    "message_sent": "a message was accepted by its channel",
+    "message_failed": "a message was not accepted; it is tried again, or dead",
+    "channel_disabled": "a channel failed for so long, or so clearly, that it is switched off",
+    "channel_recovered": "a channel works again",
+    "digest_due": "a digest's hour has come",
+    "baseline_learnt": "the weekly curve of usual votes was learnt anew",
+    "backup_written": "a backup is complete",
+    "backup_failed": "a backup could not be written",
+    "records_pruned": "old records were removed",
+    "records_checked": "the weekly integrity check of the database",
+    "gap_found": "there was a time without a good visit; it is being caught up",
+    "heartbeat_failed": "the heartbeat address did not answer",
+    "task_failed": "a part of the daemon failed and is tried again",
+    "web_started": "the web page listens",
+    "request_failed": "a web request met a fault of ours",
+    "subscriber_changed": "someone subscribed, confirmed, changed or left",
+}
+"""Every event the log can carry, with its meaning."""
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger("watcher")
+
+
+def configure(
+    *, stream: TextIO | None = None, json: bool | None = None, level: str = "info"
+) -> None:
+    """Set the log up: readable lines on a terminal, JSON lines elsewhere (or as ``json`` says)."""
+    out = stream or sys.stderr
+    as_json = not out.isatty() if json is None else json
+    threshold = logging.getLevelNamesMapping()[level.upper()]
+    processors: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _short_errors(tracebacks=threshold <= logging.DEBUG),
+    ]
+    if as_json:
+        processors += [structlog.processors.JSONRenderer(default=str)]
+    else:
+        processors += [
+            structlog.dev.ConsoleRenderer(
+                colors=out.isatty(), exception_formatter=structlog.dev.plain_traceback
+            )
+        ]
+    structlog.configure(
+        processors=processors,
+        wrapper_class=structlog.make_filtering_bound_logger(threshold),
+        logger_factory=structlog.WriteLoggerFactory(file=out),
+        cache_logger_on_first_use=False,
+    )
+
+
+def _short_errors(*, tracebacks: bool) -> Processor:
+    """``error=exc`` becomes one line; with ``exc_info`` the traceback only at debug level."""
+
+    def shorten(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+        error = event.get("error")
+        if isinstance(error, BaseException):
+            event["error"] = str(error) or type(error).__name__
+            event["error_type"] = type(error).__name__
+            if tracebacks:
+                event["exc_info"] = error
+        if event.get("exc_info") and not tracebacks:
+            event.pop("exc_info")
+        return event
+
+    def format_traceback(logger: WrappedLogger, name: str, event: EventDict) -> EventDict:
+        event = shorten(logger, name, event)
+        return structlog.processors.format_exc_info(logger, name, event) if tracebacks else event
+
+    return format_traceback
+
+
+class Metrics:
+    """The Prometheus registry of one process, with few labels: sources, channels, outcomes."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.checks = self._counter("checks", "Visits of sources.", "source", "outcome")
+        self.check_seconds = Histogram(
+            "watcher_check_seconds",
+            "How long a visit took, from the request to the commit.",
+            registry=self.registry,
+            buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 90),
+        )
+        self.cards = self._gauge("cards", "Papers on the last good page.", "source")
+        self.last_success = self._gauge(
+            "last_success_timestamp_seconds", "When the source was last read well.", "source"
+        )
+        self.failures = self._gauge("source_failures", "Failed visits in a row.", "source")
+        self.drift = self._gauge("drift", "Fields filled otherwise than usual.", "source")
+        self.events = self._counter("events", "Changes and notices recorded.", "type")
+        self.messages = self._counter("messages", "Sends, by how they ended.", "channel", "state")
+        self.waiting = self._gauge("messages_waiting", "Messages not sent yet.", "channel")
+        self.dead = self._gauge("messages_dead", "Messages given up.", "channel")
+        self.oldest = self._gauge(
+            "outbox_oldest_age_seconds", "Age of the oldest message that is overdue."
+        )
+        self.disabled = self._gauge("channel_disabled", "1 when switched off.", "channel")
+        self.queue = self._gauge("queue_length", "Sources waiting for a checker.")
+        self.store_errors = self._counter("store_errors", "Writes the store refused.")
+        self.window_share = self._gauge(
+            "rate_window_share", "Share of a site's rate window used up.", "host"
+        )
+        self.requests = self._gauge("requests", "Requests sent to a host since the start.", "host")
+        self.loop_lag = self._gauge("loop_lag_seconds", "How late the event loop last was.")
+
+    def _counter(self, name: str, words: str, *labels: str) -> Counter:
+        return Counter(f"watcher_{name}", words, labels, registry=self.registry)
+
+    def _gauge(self, name: str, words: str, *labels: str) -> Gauge:
+        return Gauge(f"watcher_{name}", words, labels, registry=self.registry)
+
+
+def bind(**values: Any) -> None:
+    """Attach values to every log line of the current task."""
+    structlog.contextvars.bind_contextvars(**values)
