@@ -6,6 +6,7 @@ create table sources (
     id integer primary key,
     name text not null unique,
     url text not null default '',
+    family text not null,    -- the source of the config it belongs to; its own name for that one
     etag text,
     last_modified text,
     context text,            -- fingerprint of rules and reader the validators were stored under
@@ -157,14 +158,13 @@ create table events (
 create index events_at on events (at);
 create index events_paper on events (paper) where paper is not null;
 
--- Which rule has used up which kind of change of which paper. Never pruned: without a key
--- old news would be told again.
+-- What has been said of which paper: hashes of rule, paper and kind. Never pruned: without
+-- its key old news would be told again.
 create table keys (
     paper integer not null,
-    rule text not null,
-    kind text not null,
+    key text not null,
     at text not null,
-    primary key (paper, rule, kind)
+    primary key (paper, key)
 ) strict, without rowid;
 
 -- Pairs whose first judged snapshot has been taken, and under which wording of the rule.

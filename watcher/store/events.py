@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from watcher.clock import from_text, to_text
-from watcher.model import Change, Condition, Counts, Event, EventType, Paper
+from watcher.model import Condition, Counts, Event, EventType, Paper
 from watcher.store.papers import Papers
 
 _encode = msgspec.json.Encoder().encode
@@ -34,21 +34,29 @@ class Events:
 
     # --- telling once ---
 
-    def used_keys(self, papers: Sequence[int]) -> frozenset[tuple[int, str, Change]]:
-        """``(paper, rule, kind)`` of everything already said of these papers."""
+    def said(self, papers: Sequence[int]) -> frozenset[str]:
+        """The keys used up by everything already said of these papers."""
         rows = self._conn.execute(
-            "select paper, rule, kind from keys where paper in (select value from json_each(?))",
+            "select key from keys where paper in (select value from json_each(?))",
             (_encode(papers).decode(),),
         )
-        return frozenset((paper, rule, _CHANGES[kind]) for paper, rule, kind in rows)
+        return frozenset(key for (key,) in rows)
 
-    def use_key(self, paper: int, rule: str, kind: Change, at: datetime) -> bool:
-        """Mark a rule as having spoken of a paper; False when it already had."""
-        cursor = self._conn.execute(
-            "insert into keys (paper, rule, kind, at) values (?, ?, ?, ?) on conflict do nothing",
-            (paper, rule, kind.value, to_text(at)),
+    def use_keys(self, paper: int, keys: Iterable[str], at: datetime) -> None:
+        """Mark things as said of a paper."""
+        self._conn.executemany(
+            "insert into keys (paper, key, at) values (?, ?, ?) on conflict do nothing",
+            [(paper, key, to_text(at)) for key in keys],
         )
-        return cursor.rowcount > 0
+
+    def told_since(self, since: datetime) -> dict[str, int]:
+        """Per rule how many changes it told since an instant, baselines left out."""
+        rows = self._conn.execute(
+            "select rule, count(*) from events where at >= ? and not known"
+            " and rule is not null group by rule",
+            (to_text(since),),
+        )
+        return dict(rows.fetchall())
 
     def add(self, event: Event, *, source: int | None = None, subject: str | None = None) -> int:
         """Store an event; its cursor, or 0 when one with this id is there already."""
@@ -154,9 +162,6 @@ class Events:
         wanted = list({row[5] for row in rows if row[5] is not None})
         papers = {paper.row: paper for paper in self._papers.many(wanted)}
         return tuple(_event(row, papers) for row in rows)
-
-
-_CHANGES = {change.value: change for change in Change}
 
 
 def _event(row: Sequence[Any], papers: dict[int, Paper]) -> Event:

@@ -117,7 +117,7 @@ class Papers:
         met: dict[int, Met] = {}
         new_looks: list[tuple[Any, ...]] = []
         updates: list[tuple[Any, ...]] = []
-        for index, card in enumerate(snapshot.cards):
+        for card in snapshot.cards:
             paper = known.get(card.paper_id) if card.paper_id else None
             fresh = False
             if paper is None:
@@ -129,8 +129,8 @@ class Papers:
             if not fresh:
                 self._reword(paper, card, snapshot, at)
             trail = looks.get(paper.row, ())
-            seen = self._believed(paper, card, snapshot, source, trail, index)
             last = self._last_of(source, paper.row, trail, at)
+            seen = self._believed(paper, card, snapshot, source, last)
             moved = last is None or _differs(seen, last, snapshot.rounded)
             if moved:
                 new_looks.append((paper.row, at, source, *seen))
@@ -179,7 +179,7 @@ class Papers:
             " order by s.paper, s.at",
             (_encode(rows).decode(), at),
         ):
-            found.setdefault(paper, []).append(tuple(look))  # type: ignore[arg-type]
+            found.setdefault(paper, []).append(tuple(look))
         return found
 
     def _last_of(
@@ -204,8 +204,7 @@ class Papers:
         card: Card,
         snapshot: Snapshot,
         source: int,
-        trail: Sequence[_LookRow],
-        index: int,
+        last: Sequence[int | None] | None,
     ) -> list[int | None]:
         """A card's counts as they are to be stored.
 
@@ -216,7 +215,6 @@ class Papers:
         if upvotes is None and card.dashed and paper.listed_at is not None:
             upvotes = 0
         seen = [upvotes, card.comments, card.stars]
-        last = self._last_of(source, paper.row, trail, to_unix(snapshot.taken_at))
         known = (paper.upvotes, paper.comments, paper.stars)
         for i, field in enumerate(("upvotes", "comments", "stars")):
             value = seen[i]
@@ -298,7 +296,7 @@ class Papers:
         listed_on, listed_at, exact = listing(card, snapshot)
         better = listed_at is not None and not paper.listed_exact
         if better and not exact:
-            better = paper.listed_at is None or listed_at < paper.listed_at  # type: ignore[operator]
+            better = paper.listed_at is None or listed_at < paper.listed_at
         first = min(paper.first_seen_at, at)
         if not better and first == paper.first_seen_at:
             return
@@ -381,6 +379,41 @@ class Papers:
             (wanted,),
         ).fetchone()
         return None if row is None else int(row[0])
+
+    def key_of(self, row: int) -> str:
+        """The paper's name at birth."""
+        found = self._conn.execute("select key from papers where id = ?", (row,)).fetchone()
+        return str(found[0])
+
+    def first_seen(self, since: int) -> int | None:
+        """When the first paper met at or after an instant was met."""
+        row = self._conn.execute(
+            "select min(first_seen_at) from papers where first_seen_at >= ?", (since,)
+        ).fetchone()
+        return row[0]  # type: ignore[no-any-return]
+
+    def listed_between(self, since: int, until: int) -> list[int]:
+        """Rows of the papers listed in ``[since, until)``, or met then and never listed."""
+        rows = self._conn.execute(
+            "select id from papers where listed_at >= ?1 and listed_at < ?2"
+            " union select id from papers where listed_at is null"
+            " and first_seen_at >= ?1 and first_seen_at < ?2",
+            (since, until),
+        )
+        return [row for (row,) in rows]
+
+    def begun_between(self, since: int, until: int, *, family: str) -> list[int]:
+        """``listed_between`` with both ends included, for papers that a family of sources saw."""
+        rows = self.listed_between(since, until + 1)
+        return [
+            row
+            for (row,) in self._conn.execute(
+                "select value from json_each(?1) asked where exists (select 1 from sightings s"
+                " join sources o on o.id = s.source where s.paper = asked.value"
+                " and o.family = ?2)",
+                (_encode(rows).decode(), family),
+            )
+        ]
 
     def get(self, row: int) -> Paper:
         """All that is remembered of one paper."""
@@ -467,7 +500,8 @@ class Papers:
             " and s.upvotes is not null group by p.id, s.at order by p.id, s.at",
             (since, before),
         )
-        current, listed, points = None, 0, []
+        current, listed = None, 0
+        points: list[tuple[int, int]] = []
         for paper, listed_at, at, upvotes in rows:
             if paper != current:
                 if points:
@@ -499,7 +533,7 @@ def _differs(
         return True
     if seen[2] == last[2]:
         return False
-    close = (
+    close: bool = (
         "stars" in rounded
         and seen[2] is not None
         and last[2] is not None

@@ -24,6 +24,7 @@ class SourceState(Value, frozen=True, kw_only=True):
     id: int
     name: str
     url: str = ""
+    family: str = ""
     etag: str | None = None
     last_modified: str | None = None
     context: str | None = None
@@ -61,7 +62,7 @@ class Check(Value, frozen=True, kw_only=True):
 
 
 _COLUMNS = (
-    "id, name, url, etag, last_modified, context, island_hash, kind, cards, first_ok_at, "
+    "id, name, url, family, etag, last_modified, context, island_hash, kind, cards, first_ok_at, "
     "last_ok_at, last_check_at, failing_since, failures, told_failing, last_error, next_due_at"
 )
 
@@ -79,18 +80,23 @@ class Sources:
         self._ids.clear()
         self._last_order.clear()
 
-    def id_of(self, name: str, url: str = "") -> int:
+    def id_of(self, name: str, url: str = "", family: str | None = None) -> int:
         """The row of a source, made when it is met first; its url is kept current."""
         known = self._ids.get(name)
         if known is not None:
             return known
         row = self._conn.execute(
-            "insert into sources (name, url) values (?, ?) on conflict (name) do update"
+            "insert into sources (name, url, family) values (?, ?, ?)"
+            " on conflict (name) do update"
             " set url = iif(excluded.url = '', url, excluded.url) returning id",
-            (name, url),
+            (name, url, family or name),
         ).fetchone()
         self._ids[name] = row[0]
         return int(row[0])
+
+    def families(self) -> dict[int, str]:
+        """The row of each source to the name that rules know it by."""
+        return dict(self._conn.execute("select id, family from sources").fetchall())
 
     def state(self, name: str) -> SourceState | None:
         """What is remembered of a source; None when it was never visited."""

@@ -1,0 +1,123 @@
+"""What is learnt from the records before a fixed instant: the baseline and the budgets.
+
+Owns when it is learnt anew (Monday 00:00 UTC; midnight in the watcher's zone) and that it is
+a pure function of the records before then, so that a back-test gets what the live loop got.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from watcher import growth
+from watcher.case import Case, Matches, Moment, Subject
+from watcher.clock import from_unix, to_unix
+from watcher.model import History
+from watcher.rules import Peak, Rule, Thresholds, budget_thresholds, with_thresholds
+from watcher.store import Records
+
+BUDGET_DAYS = 28
+"""A budget's thresholds come from the papers of so many days."""
+_PEAK_AGES_H = (2, 4, 8, 16, 30, 48, 96, 168)
+"""Ages at which a paper's multiplier is read for a budget: enough to find its peak."""
+
+_baseline = msgspec.json.Decoder(growth.Baseline)
+_thresholds = msgspec.json.Decoder(Thresholds)
+
+
+def baseline_at(records: Records, now: int, *, keep: bool = True) -> growth.Baseline:
+    """The curve of usual votes in force at ``now``: learnt before its Monday, and stored."""
+    monday = growth.monday(now)
+    stored = records.events.learnt("baseline", monday)
+    if stored is not None:
+        return _baseline.decode(stored)
+    series = records.papers.series(monday - growth.LEARN_SPAN, monday)
+    baseline = growth.learn(series, monday)
+    if keep:
+        records.events.keep_learnt("baseline", monday, msgspec.json.encode(baseline).decode())
+    return baseline
+
+
+def midnight(now: datetime, zone: ZoneInfo) -> datetime:
+    """The last midnight in a zone, as an instant."""
+    local = now.astimezone(zone)
+    return datetime.combine(local.date(), time(0), zone).astimezone(UTC)
+
+
+def rules_at(
+    records: Records,
+    rules: Sequence[Rule],
+    *,
+    now: datetime,
+    zone: ZoneInfo,
+    baseline: growth.Baseline,
+    keep: bool = True,
+) -> tuple[Rule, ...]:
+    """The rules as their budgets have them today."""
+    return tuple(
+        rule
+        if rule.budget is None
+        else with_thresholds(rule, _today(records, rule, midnight(now, zone), baseline, keep=keep))
+        for rule in rules
+    )
+
+
+def _today(
+    records: Records, rule: Rule, before: datetime, baseline: growth.Baseline, *, keep: bool
+) -> Thresholds:
+    name, until = f"budget:{rule.name}:{rule.fingerprint}", to_unix(before)
+    stored = records.events.learnt(name, until)
+    if stored is not None:
+        return _thresholds.decode(stored)
+    first = before - timedelta(days=BUDGET_DAYS)
+    peaks = tuple(_peaks(records, rule, (to_unix(first), until), baseline))
+    days = _days_recorded(records, first, before)
+    learnt = budget_thresholds(rule, peaks, days=days)
+    if keep:
+        records.events.keep_learnt(name, until, msgspec.json.encode(learnt).decode())
+    return learnt
+
+
+def _days_recorded(records: Records, first: datetime, before: datetime) -> float:
+    begun = records.papers.first_seen(to_unix(first))
+    since = max(first, from_unix(begun)) if begun is not None else before
+    return max((before - since) / timedelta(days=1), 1.0)
+
+
+def _peaks(
+    records: Records, rule: Rule, span: tuple[int, int], baseline: growth.Baseline
+) -> Iterator[Peak]:
+    """The best each paper wanted by the rule has reached, from the looks before the instant."""
+    names = records.sources.families()
+    matches = Matches()
+    moment = Moment(now=span[1], baseline=baseline)
+    for row in records.papers.listed_between(*span):
+        history = records.papers.history(row, span[1] - 1)
+        sources = tuple({names.get(look.source, "") for look in history.looks})
+        if rule.sources and not rule.sources.intersection(sources):
+            continue
+        paper = records.papers.as_of(records.papers.get(row), span[1])
+        subject = Subject(
+            paper=paper,
+            key="",
+            source=sources[0] if sources else "",
+            sources=sources,
+            history=history,
+        )
+        if Case(subject, moment, matches.of(subject)).outcome(rule.gate) is True:
+            yield _peak(history, span[1], baseline)
+
+
+def _peak(history: History, before: int, baseline: growth.Baseline) -> Peak:
+    votes = [look.upvotes for look in history.looks if look.upvotes is not None]
+    bound = 0.0
+    if history.listed_at is not None:
+        for age_h in _PEAK_AGES_H:
+            at = min(history.listed_at + age_h * growth.HOUR, before - 1)
+            found = growth.signals(history, at, baseline=baseline)
+            if found.lower_bound is not None and (found.upvotes or 0) >= growth.RISING_FLOOR:
+                bound = max(bound, found.lower_bound)
+    return Peak(upvotes=max(votes, default=0), lower_bound=bound)

@@ -1,0 +1,556 @@
+"""One visit of one source, from the request to the commit: the critical path.
+
+``check`` reads from top to bottom. Owns the order of the steps and the one place where a
+failure of fetching or reading is caught. Must not know schedules, channels or SQL.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Executor
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+from zoneinfo import ZoneInfo
+
+import msgspec
+from isal import isal_zlib
+
+from watcher import growth, learning, readers
+from watcher.case import Matches, Moment, Subject
+from watcher.clock import from_unix, to_unix
+from watcher.errors import FetchError, ParseError
+from watcher.identity import digest_of
+from watcher.judgement import Decision, decide
+from watcher.model import (
+    CARD_FIELDS,
+    Card,
+    CheckOutcome,
+    Counts,
+    Event,
+    PageKind,
+    Paper,
+    Snapshot,
+    Value,
+)
+from watcher.page import NotModified, Page, Validators, unpack
+from watcher.rules import Rule
+from watcher.store import Check, Met, Records, Store
+from watcher.telemetry import Metrics, log
+
+_WORDS = frozenset(
+    {"abstract", "ai_summary", "authors", "organization", "keywords", "published_on"}
+)
+"""What rules read of a paper besides title and counts."""
+
+
+class Target(Value, frozen=True, kw_only=True):
+    """A page to visit: a source of the config, or one day of a daily source's past."""
+
+    name: str
+    url: str
+    family: str
+    """The source of the config it belongs to: rules know it by this name."""
+    kind: PageKind | None = None
+
+
+class Fetching(Protocol):
+    """What a check needs of HTTP."""
+
+    async def get(
+        self, url: str, *, validators: Validators | None = None, packed: bool = False
+    ) -> Page | NotModified:
+        """Visit a page; raises FetchError."""
+
+
+Owe = Callable[[Records, Sequence[tuple[Event, bool]], datetime], int]
+"""Writes down who is owed freshly recorded events (each with "beyond the budget")."""
+
+
+def _owe_nobody(_: Records, __: Sequence[tuple[Event, bool]], ___: datetime) -> int:
+    return 0
+
+
+class App:
+    """What every check shares: the edges, the rules, and a little memory."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        fetcher: Fetching,
+        rules: Sequence[Rule] = (),
+        zone: ZoneInfo | None = None,
+        threads: Executor | None = None,
+        metrics: Metrics | None = None,
+        owe: Owe = _owe_nobody,
+    ) -> None:
+        self.store = store
+        self.fetcher = fetcher
+        self.rules = tuple(rules)
+        self.zone = zone or ZoneInfo("UTC")
+        self.threads = threads
+        self.metrics = metrics or Metrics()
+        self.owe = owe
+        self.matches = Matches()
+        self.memory: dict[str, Memory] = {}
+        self.context = context_of(self.rules)
+        self._learnt: tuple[Any, ...] = ()
+
+    def use_rules(self, rules: Sequence[Rule]) -> None:
+        """Put other rules in force: every page is read and judged anew at its next visit."""
+        self.rules = tuple(rules)
+        self.context = context_of(self.rules)
+        self.matches = Matches()
+        self.memory.clear()
+        self._learnt = ()
+
+    def learnt(self, records: Records, now: datetime) -> tuple[growth.Baseline, tuple[Rule, ...]]:
+        """The baseline of this week and the rules as their budgets have them today."""
+        at = to_unix(now)
+        key = (growth.monday(at), learning.midnight(now, self.zone))
+        if not self._learnt or self._learnt[0] != key:
+            baseline = learning.baseline_at(records, at)
+            rules = learning.rules_at(
+                records, self.rules, now=now, zone=self.zone, baseline=baseline
+            )
+            self._learnt = (key, baseline, rules)
+        return self._learnt[1], self._learnt[2]
+
+
+class Memory(Value, frozen=True, kw_only=True):
+    """What makes the next visit of a target cheap; only ever about judged snapshots."""
+
+    validators: Validators = Validators()
+    island: str | None = None
+
+
+class Checked(Value, frozen=True, kw_only=True):
+    """How a visit ended."""
+
+    target: str
+    at: datetime
+    outcome: CheckOutcome
+    cards: int | None = None
+    fresh: int = 0
+    moved: int = 0
+    told: int = 0
+    """Changes recorded that somebody may hear of."""
+    known: int = 0
+    """Changes recorded at a first look, owed to nobody."""
+    baseline: bool = False
+    """True when this was the first good visit of the target."""
+    error: str | None = None
+    retry_after: float | None = None
+    failures: int = 0
+    """Failed visits in a row, this one included."""
+    warnings: tuple[str, ...] = ()
+
+
+async def check(app: App, target: Target, now: datetime) -> Checked:
+    """Visit a target once: fetch, read, remember, judge, record. Never raises for its faults.
+
+    A page that cannot be fetched or read is a failed visit, recorded as such. Raises
+    StoreError or StoreRefused when nothing can be recorded at all.
+    """
+    began = time.perf_counter()
+    visit = Visit(target=target, at=now, began=began)
+    memory = app.memory.get(target.name) or await _recall(app, target)
+    try:
+        page = await app.fetcher.get(target.url, validators=memory.validators, packed=True)
+        seen = Seen(memory=memory)
+        if isinstance(page, Page):
+            seen = await _read(app, page, target, memory.island, now)
+            visit = visit.answered(page)
+    except (FetchError, ParseError) as exc:
+        failure = exc
+        checked = await app.store.write(lambda r: record_failed(r, visit, failure))
+    else:
+        record = record_unchanged if seen.snapshot is None else record_seen
+        checked = await app.store.write(lambda r: record(app, r, visit, seen))
+        app.memory[target.name] = seen.memory
+    _report(app, checked, time.perf_counter() - began)
+    return checked
+
+
+class Visit(Value, frozen=True, kw_only=True):
+    """A visit while it is under way."""
+
+    target: Target
+    at: datetime
+    began: float
+    page: Page | None = None
+
+    def answered(self, page: Page) -> Visit:
+        """The visit once its page is there; the body is not kept."""
+        return msgspec.structs.replace(self, page=msgspec.structs.replace(page, body=b""))
+
+    def check(self, source: int, outcome: CheckOutcome, **more: Any) -> Check:
+        """The row that remembers this visit."""
+        return Check(
+            source=source,
+            at=self.at,
+            outcome=outcome,
+            status=200 if self.page else more.pop("status", None),
+            bytes=self.page.bytes_read if self.page else 0,
+            duration_ms=int((time.perf_counter() - self.began) * 1000),
+            **more,
+        )
+
+
+class Seen(Value, frozen=True, kw_only=True):
+    """A page as it was read; no snapshot when it shows what it showed the last time."""
+
+    memory: Memory
+    """For the next visit."""
+    snapshot: Snapshot | None = None
+
+
+async def _recall(app: App, target: Target) -> Memory:
+    """The validators of the last judged snapshot, if they were stored under these rules."""
+    state = await app.store.read(lambda r: r.sources.state(target.name))
+    if state is None or state.context != app.context:
+        return Memory()
+    return Memory(
+        validators=Validators(etag=state.etag, last_modified=state.last_modified),
+        island=state.island_hash,
+    )
+
+
+async def _read(
+    app: App, page: Page, target: Target, last_island: str | None, now: datetime
+) -> Seen:
+    """Inflate and read a page on a thread: both let the event loop run."""
+    loop = asyncio.get_running_loop()
+    return await loop.run_in_executor(app.threads, read_page, page, target, last_island, now)
+
+
+def read_page(page: Page, target: Target, last_island: str | None, now: datetime) -> Seen:
+    """Bytes to a snapshot, unless the page's data is that of the last judged visit."""
+    page = unpack(page)
+    island = readers.island_bytes(page.body)
+    mark = None
+    if island is not None:
+        mark = f"{isal_zlib.crc32(island):08x}{isal_zlib.adler32(island):08x}{len(island):x}"
+    memory = Memory(validators=page.validators, island=mark)
+    if mark is not None and mark == last_island:
+        return Seen(memory=memory)
+    snapshot = readers.parse(page.body, url=page.url, at=now)
+    if target.kind is not None and snapshot.kind is not target.kind:
+        snapshot = msgspec.structs.replace(snapshot, kind=target.kind)
+    return Seen(memory=memory, snapshot=snapshot)
+
+
+# --- recording: each of these is one transaction ------------------------------------------
+
+
+def record_seen(app: App, records: Records, visit: Visit, seen: Seen) -> Checked:
+    """Remember a snapshot, judge it, and write down all that follows from it."""
+    snapshot, target, now = seen.snapshot, visit.target, visit.at
+    assert snapshot is not None  # noqa: S101 - the caller asked
+    source = records.sources.id_of(target.name, target.url, target.family)
+    state = records.sources.state(target.name)
+    met = records.papers.meet(source, snapshot)
+    papers = _laid_over(records, met, snapshot)
+    subjects = [
+        Subject(
+            paper=paper,
+            key=m.key,
+            source=target.family,
+            history=m.history,
+            shows=snapshot.shows,
+        )
+        for m, paper in zip(met, papers, strict=True)
+    ]
+    trending = frozenset({source}) if snapshot.kind is PageKind.TRENDING else frozenset()
+    told, known = judge(app, records, subjects, now=now, source=source, trending=trending)
+    records.sources.keep_order(source, to_unix(now), [m.row for m in met], ranked=bool(trending))
+    _keep(app, records, source, seen.memory)
+    records.sources.succeed(
+        source, now, cards=len(met), kind=snapshot.kind.value if snapshot.kind else None
+    )
+    fresh, moved = sum(m.fresh for m in met), sum(m.moved for m in met)
+    records.sources.record_check(
+        visit.check(
+            source,
+            CheckOutcome.OK,
+            reader=snapshot.reader,
+            cards=len(met),
+            fresh=fresh,
+            moved=moved,
+            events=told,
+            fills=fills_of(snapshot),
+        )
+    )
+    return Checked(
+        target=target.name,
+        at=now,
+        outcome=CheckOutcome.OK,
+        cards=len(met),
+        fresh=fresh,
+        moved=moved,
+        told=told,
+        known=known,
+        baseline=state is None or state.first_ok_at is None,
+        warnings=snapshot.warnings,
+    )
+
+
+def record_unchanged(app: App, records: Records, visit: Visit, seen: Seen) -> Checked:
+    """The page says what it said: judge what has ripened since, and note the visit."""
+    target, now = visit.target, visit.at
+    source = records.sources.id_of(target.name, target.url, target.family)
+    state = records.sources.state(target.name)
+    since = state.last_ok_at if state else None
+    subjects = _ripened(app, records, target, since, now) if since else []
+    told, known = judge(app, records, subjects, now=now, source=source)
+    _keep(app, records, source, seen.memory)
+    records.sources.succeed(source, now)
+    records.sources.record_check(
+        visit.check(source, CheckOutcome.UNCHANGED, status=304, events=told)
+    )
+    return Checked(
+        target=target.name,
+        at=now,
+        outcome=CheckOutcome.UNCHANGED,
+        cards=state.cards if state else None,
+        told=told,
+        known=known,
+    )
+
+
+def record_failed(records: Records, visit: Visit, error: FetchError | ParseError) -> Checked:
+    """Nothing was seen: note it. What the next visit may skip stays as it was."""
+    target = visit.target
+    source = records.sources.id_of(target.name, target.url, target.family)
+    failures = records.sources.fail(source, visit.at, str(error))
+    status = error.status if isinstance(error, FetchError) else 200
+    records.sources.record_check(
+        visit.check(source, CheckOutcome.FAILED, status=status, error=str(error))
+    )
+    return Checked(
+        target=target.name,
+        at=visit.at,
+        outcome=CheckOutcome.FAILED,
+        error=str(error),
+        retry_after=error.retry_after,
+        failures=failures,
+    )
+
+
+def judge(
+    app: App,
+    records: Records,
+    subjects: Sequence[Subject],
+    *,
+    now: datetime,
+    source: int,
+    trending: frozenset[int] = frozenset(),
+) -> tuple[int, int]:
+    """Decide, and record the events and what is owed; how many are told and how many known."""
+    if not app.rules or not subjects:
+        return 0, 0
+    family = subjects[0].source
+    baseline, rules = app.learnt(records, now)
+    pairs = records.events.pairs(family)
+    first = frozenset(
+        (rule.name, family)
+        for rule in rules
+        if (not rule.sources or family in rule.sources) and pairs.get(rule.name) != rule.fingerprint
+    )
+    told_today = {}
+    if any(rule.budget is not None for rule in rules):
+        told_today = records.events.told_since(learning.midnight(now, app.zone))
+    moment = Moment(
+        now=to_unix(now),
+        baseline=baseline,
+        trending=trending,
+        said=records.events.said([subject.paper.row for subject in subjects]),
+        first_looks=first,
+        told_today=told_today,
+    )
+    decisions = decide(rules, subjects, moment, matches=app.matches)
+    for rule, _ in first:
+        wording = next(r.fingerprint for r in rules if r.name == rule)
+        records.events.keep_pair(rule, family, wording, now)
+    events = _record(records, decisions, {s.paper.row: s.paper for s in subjects}, now, source)
+    app.owe(records, [(event, over) for event, over in events if not event.known], now)
+    known = sum(event.known for event, _ in events)
+    return len(events) - known, known
+
+
+def _record(
+    records: Records,
+    decisions: Iterable[Decision],
+    papers: dict[int, Paper],
+    now: datetime,
+    source: int,
+) -> list[tuple[Event, bool]]:
+    """Store decisions as events; the ones that were new, with "beyond the budget"."""
+    recorded = []
+    for decision in decisions:
+        paper = papers[decision.paper]
+        event = Event(
+            cursor=0,
+            id=decision.keys[0],
+            type=decision.kind.event_type,
+            at=now,
+            rule=decision.rule,
+            paper=paper,
+            counts=Counts(upvotes=paper.upvotes, comments=paper.comments, stars=paper.stars),
+            reason=decision.reason,
+            conditions=decision.conditions,
+            known=decision.known,
+            strength=decision.strength,
+            late=decision.late,
+        )
+        records.events.use_keys(decision.paper, decision.keys, now)
+        cursor = records.events.add(event, source=source)
+        if cursor:
+            recorded.append((msgspec.structs.replace(event, cursor=cursor), decision.overflow))
+    return recorded
+
+
+def _keep(app: App, records: Records, source: int, memory: Memory) -> None:
+    """Store what makes the next visit cheap, also after a restart."""
+    records.sources.keep_validators(
+        source,
+        etag=memory.validators.etag,
+        last_modified=memory.validators.last_modified,
+        context=app.context,
+        island_hash=memory.island,
+    )
+
+
+def _laid_over(records: Records, met: Sequence[Met], snapshot: Snapshot) -> list[Paper]:
+    """The remembered papers with the page laid over; remembered words are fetched only where
+    the page leaves something out."""
+    poor = [m.row for m in met if not m.fresh and _lacks_words(m.card)]
+    remembered = {paper.row: paper for paper in records.papers.many(poor)} if poor else {}
+    return [laid_over(m, remembered.get(m.row), snapshot) for m in met]
+
+
+def _lacks_words(card: Card) -> bool:
+    return (
+        card.abstract is None
+        or card.ai_summary is None
+        or card.authors is None
+        or card.organization is None
+        or card.keywords is None
+        or card.published_on is None
+    )
+
+
+def laid_over(met: Met, remembered: Paper | None, snapshot: Snapshot) -> Paper:
+    """One paper as rules see it: what is remembered, with the page's card on top."""
+    card = met.card
+    history = met.history
+    if remembered is not None:
+        # The store has merged the card's words by now, by the rules of rich and poor readers.
+        return msgspec.structs.replace(
+            remembered,
+            upvotes=met.counts.upvotes,
+            comments=met.counts.comments,
+            stars=met.counts.stars,
+        )
+    count = card.author_count
+    complete = card.authors is not None and count in (None, len(card.authors))
+    return Paper(
+        row=met.row,
+        arxiv_id=card.paper_id,
+        title=card.title,
+        abstract=card.abstract,
+        ai_summary=card.ai_summary,
+        authors=card.authors if complete else None,
+        author_count=count if count is not None else len(card.authors or ()) or None,
+        published_on=card.published_on,
+        listed_at=_moment(history.listed_at),
+        listed_exact=history.listed_exact,
+        first_seen_at=_moment(history.first_seen_at) or snapshot.taken_at,
+        upvotes=met.counts.upvotes,
+        comments=met.counts.comments,
+        stars=met.counts.stars,
+        github=card.github,
+        project=card.project,
+        organization=card.organization,
+        submitted_by=card.submitted_by,
+        keywords=card.keywords,
+        thumbnail=card.thumbnail,
+    )
+
+
+def _moment(seconds: int | None) -> datetime | None:
+    return None if seconds is None else from_unix(seconds)
+
+
+def _ripened(
+    app: App, records: Records, target: Target, since: datetime, now: datetime
+) -> list[Subject]:
+    """Papers of this source whose ripening for some rule ended since the last visit."""
+    waits = {rule.ripen_s for rule in app.rules if rule.ripen_s}
+    rows: set[int] = set()
+    for wait in waits:
+        shift = timedelta(seconds=wait)
+        rows |= set(
+            records.papers.begun_between(
+                to_unix(since - shift) + 1, to_unix(now - shift), family=target.family
+            )
+        )
+    return [remembered_subject(records, row, target.family, now) for row in sorted(rows)]
+
+
+def remembered_subject(records: Records, row: int, family: str, now: datetime) -> Subject:
+    """A paper as it is remembered, without a page."""
+    at = to_unix(now)
+    return Subject(
+        paper=records.papers.get(row),
+        key=records.papers.key_of(row),
+        source=family,
+        history=records.papers.history(row, at),
+    )
+
+
+def fills_of(snapshot: Snapshot) -> dict[str, int]:
+    """How many cards carry each field that the reader shows."""
+    return {
+        name: sum(getattr(card, name) is not None for card in snapshot.cards)
+        for name in CARD_FIELDS
+        if name in snapshot.shows
+    }
+
+
+def context_of(rules: Sequence[Rule]) -> str:
+    """A fingerprint of rules and readers: validators stored under another are not used."""
+    return digest_of(readers.VERSION, *sorted(f"{r.name}={r.fingerprint}" for r in rules))
+
+
+def _report(app: App, checked: Checked, seconds: float) -> None:
+    metrics = app.metrics
+    metrics.checks.labels(checked.target, checked.outcome.value).inc()
+    metrics.check_seconds.observe(seconds)
+    metrics.failures.labels(checked.target).set(checked.failures)
+    if checked.outcome is CheckOutcome.FAILED:
+        log.warning(
+            "check_failed",
+            source=checked.target,
+            error=checked.error,
+            failures=checked.failures,
+            seconds=round(seconds, 3),
+        )
+        return
+    metrics.last_success.labels(checked.target).set(checked.at.timestamp())
+    if checked.cards is not None:
+        metrics.cards.labels(checked.target).set(checked.cards)
+    for warning in checked.warnings[:3]:
+        log.warning("page_warned", source=checked.target, warning=warning)
+    log.info(
+        "check_finished",
+        source=checked.target,
+        outcome=checked.outcome.value,
+        cards=checked.cards,
+        fresh=checked.fresh,
+        moved=checked.moved,
+        told=checked.told,
+        seconds=round(seconds, 3),
+    )
