@@ -17,12 +17,14 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from datetime import UTC, datetime, time, timedelta
+from typing import Protocol
 
 from watcher.model import Paper, Value
 
 ANY, ONE = "\ue000", "\ue001"
 """Stand for the wildcards * and ? in folded tokens."""
 _TOKEN = re.compile(rf"(?:[^\W_]|[{ANY}{ONE}])+")
+_ASCII = {i: chr(i).lower() if chr(i).isalnum() else " " for i in range(128)}
 _FTS_COLUMNS = {
     "title": "title",
     "abstract": "abstract",
@@ -41,11 +43,10 @@ def fold(text: str) -> str:
     A token is a run of letters and digits: ``GPT-4o`` is the two tokens ``gpt 4o``.
     """
     if text.isascii():
-        text = text.lower()
-    else:
-        folded = unicodedata.normalize("NFKD", text).casefold()
-        text = "".join(c for c in folded if not unicodedata.combining(c))
-    return " ".join(_TOKEN.findall(text))
+        return " ".join(text.translate(_ASCII).split())
+    folded = unicodedata.normalize("NFKD", text).casefold()
+    plain = "".join(c for c in folded if not unicodedata.combining(c))
+    return " ".join(_TOKEN.findall(plain))
 
 
 class Text(Value, frozen=True, kw_only=True):
@@ -64,27 +65,47 @@ class Text(Value, frozen=True, kw_only=True):
     partial: frozenset[str] = frozenset()
 
 
-class Facts(Value, frozen=True, kw_only=True):
+class Facts(Protocol):
     """What moves while the words stay: counts, age, and the sources that show the paper.
 
     None is unknown; a NaN count is "has none" and satisfies no comparison.
     """
+
+    @property
+    def source(self) -> str | None:
+        """Folded names of the sources, as by ``spread``."""
+
+    @property
+    def upvotes(self) -> float | None: ...
+    @property
+    def comments(self) -> float | None: ...
+    @property
+    def stars(self) -> float | None: ...
+    @property
+    def age_h(self) -> float | None:
+        """Hours since listing; None without a listing."""
+
+    @property
+    def older_h(self) -> float | None:
+        """Without a listing: it is surely at least so old."""
+
+
+class FixedFacts(Value, frozen=True, kw_only=True):
+    """``Facts`` as a value."""
 
     source: str | None = None
     upvotes: float | None = None
     comments: float | None = None
     stars: float | None = None
     age_h: float | None = None
-    """Hours since listing; None without a listing."""
     older_h: float | None = None
-    """Without a listing: it is surely at least so old."""
 
 
 class Doc(Value, frozen=True, kw_only=True):
     """A paper as a query sees it."""
 
     text: Text
-    facts: Facts = Facts()
+    facts: Facts = FixedFacts()
 
 
 def text_of(paper: Paper, shows: frozenset[str] = frozenset()) -> Text:
@@ -106,7 +127,7 @@ def text_of(paper: Paper, shows: frozenset[str] = frozenset()) -> Text:
 def doc_of(paper: Paper, *, now: datetime, sources: Iterable[str] = ()) -> Doc:
     """A remembered paper as a search sees it, with the sources that ever showed it."""
     age_h = None if paper.listed_at is None else (now - paper.listed_at) / timedelta(hours=1)
-    facts = Facts(
+    facts = FixedFacts(
         source=spread(sources),
         upvotes=paper.upvotes,
         comments=paper.comments,

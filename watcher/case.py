@@ -1,0 +1,263 @@
+"""A case: one paper at one moment, and what holds of it.
+
+Owns the subject and the moment of a judgement and the meaning of every condition, each a
+three-valued answer (None is unknown). Pure. Must not put anything into words
+(``reasons.py``) or decide whether to speak (``judgement.py``).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping
+
+from watcher import growth
+from watcher.matching import Doc, Node, Outcome, Text, spread, text_of
+from watcher.model import History, Paper, Value
+from watcher.query import Query
+from watcher.rules import Rule
+
+NEW_WINDOW = 7 * growth.DAY
+"""Later than this after listing and first sight, a ``new`` paper is a late bloomer."""
+_NOT_ASKED = object()
+_EPOCH_DAY = 719_163
+"""``date(1970, 1, 1).toordinal()``."""
+
+
+class Subject(Value, frozen=True, kw_only=True):
+    """One paper in one check: the remembered paper with the page laid over it."""
+
+    paper: Paper
+    key: str
+    """The paper's name at birth, from which the keys of its changes are made."""
+    source: str
+    """The source whose check judges it."""
+    history: History
+    """Up to now, with what the page shows."""
+    shows: frozenset[str] = frozenset()
+    """Fields the page shows: absent there is "has none", elsewhere "unknown"."""
+    sources: tuple[str, ...] = ()
+    """All sources that ever showed it; ``source`` alone when empty."""
+
+
+class Moment(Value, frozen=True, kw_only=True):
+    """Everything a decision knows besides rules and papers."""
+
+    now: int
+    """Unix seconds. Nothing after it plays a part."""
+    baseline: growth.Baseline = growth.PRIOR
+    trending: frozenset[int] = frozenset()
+    """The store's numbers of the sources whose page is a trending list."""
+    said: Collection[str] = frozenset()
+    """The keys used up so far (a set, for speed)."""
+    first_looks: Collection[tuple[str, str]] = frozenset()
+    """Pairs (rule, source) that judge their first snapshot: its events are recorded as known."""
+    told_today: Mapping[str, int] = {}
+    """Changes each rule told since midnight, for its budget."""
+
+
+def ripe_at(rule: Rule, history: History) -> float:
+    """When (Unix seconds) a rule begins to judge ``new``: counted from listing, or first sight."""
+    begin = history.first_seen_at if history.listed_at is None else history.listed_at
+    return begin + rule.ripen_s
+
+
+class Matches:
+    """What the words of papers decided, remembered per text and rule.
+
+    The key is the hash of all words, so a changed abstract is a new text. Holds outcomes
+    only, never the words; forgets everything when full.
+    """
+
+    def __init__(self, limit: int = 20_000) -> None:
+        self._limit = limit
+        self._known: dict[int, dict[Query, Outcome]] = {}
+
+    def of(self, subject: Subject) -> dict[Query, Outcome]:
+        """The outcomes known for the words of this subject; to be added to."""
+        paper = subject.paper
+        words = (
+            paper.title,
+            paper.abstract,
+            paper.ai_summary,
+            paper.authors,
+            paper.author_count,
+            paper.organization,
+            paper.keywords,
+            subject.shows,
+        )
+        key = hash(words)
+        known = self._known.get(key)
+        if known is None:
+            if len(self._known) >= self._limit:
+                self._known.clear()
+            known = self._known[key] = {}
+        return known
+
+
+class Case:
+    """A subject at a moment; whatever costs something is worked out when first asked for.
+
+    It is also the ``Facts`` that a query weighs.
+    """
+
+    __slots__ = (
+        "_again",
+        "_signals",
+        "_text",
+        "age_s",
+        "key",
+        "moment",
+        "outcomes",
+        "subject",
+        "upvotes",
+    )
+
+    def __init__(self, subject: Subject, moment: Moment, outcomes: dict[Query, Outcome]) -> None:
+        history = subject.history
+        self.subject = subject
+        self.key = subject.key
+        self.moment = moment
+        self.outcomes = outcomes
+        self.upvotes = growth.count_at(history.looks, moment.now)
+        self.age_s = None if history.listed_at is None else moment.now - history.listed_at
+        self._again: bool | object | None = _NOT_ASKED
+        self._signals: growth.Signals | None = None
+        self._text: Text | None = None
+
+    @property
+    def signals(self) -> growth.Signals:
+        """Every number computed from its sightings."""
+        if self._signals is None:
+            moment = self.moment
+            self._signals = growth.signals(
+                self.subject.history,
+                moment.now,
+                baseline=moment.baseline,
+                trending=moment.trending,
+            )
+        return self._signals
+
+    @property
+    def text(self) -> Text:
+        """Its folded words."""
+        if self._text is None:
+            self._text = text_of(self.subject.paper, self.subject.shows)
+        return self._text
+
+    @property
+    def source(self) -> str:
+        """The names of the sources that showed it, folded."""
+        return spread(self.subject.sources or (self.subject.source,))
+
+    @property
+    def comments(self) -> float | None:
+        """Comments; NaN for "has none"."""
+        return self._count("comments", self.subject.paper.comments)
+
+    @property
+    def stars(self) -> float | None:
+        """Stars; NaN for "has none"."""
+        return self._count("stars", self.subject.paper.stars)
+
+    def _count(self, field: str, value: int | None) -> float | None:
+        return math.nan if value is None and field in self.subject.shows else value
+
+    @property
+    def age_h(self) -> float | None:
+        """Hours since listing; None without a listing."""
+        return None if self.age_s is None else self.age_s / growth.HOUR
+
+    @property
+    def older_h(self) -> float:
+        """It is surely at least so many hours old, listed or not."""
+        return self.least_age_s / growth.HOUR
+
+    @property
+    def least_age_s(self) -> float:
+        """Seconds since the first sight, or since the end of the day it was published on."""
+        since: float = self.subject.history.first_seen_at
+        published = self.subject.paper.published_on
+        if published is not None:
+            since = min(since, (published.toordinal() - _EPOCH_DAY + 1) * growth.DAY)
+        return max(0.0, self.moment.now - since)
+
+    def outcome(self, query: Query) -> bool | None:
+        """Whether it matches a query; what its words decide is remembered."""
+        outcomes = self.outcomes
+        try:
+            settled = outcomes[query]
+        except KeyError:
+            settled = outcomes[query] = query.settle(self.text)
+        return settled.weigh(self) if isinstance(settled, Node) else settled
+
+    def explain(self, query: Query) -> str:
+        """What made the outcome what it is."""
+        return query.explain(Doc(text=self.text, facts=self))
+
+    # --- the conditions ---
+
+    def enough(self, needed: int) -> bool | None:
+        """At least so many votes; 0 asks for nothing."""
+        if not needed:
+            return True
+        return None if self.upvotes is None else self.upvotes >= needed
+
+    def ripe(self, rule: Rule) -> bool:
+        """The rule has waited long enough to judge ``new``."""
+        return not rule.ripen_s or self.moment.now >= ripe_at(rule, self.subject.history)
+
+    def late(self, rule: Rule) -> bool:
+        """Whether both listing and first sight are more than seven days ago (and it was ripe)."""
+        history = self.subject.history
+        begin = max(history.first_seen_at, history.listed_at or history.first_seen_at)
+        return self.moment.now - begin > max(NEW_WINDOW, rule.ripen_s + growth.DAY)
+
+    def surely(self, rule: Rule) -> bool | None:
+        """The lower bound of the multiplier reaches the need, by the table of votes per age."""
+        upvotes, age_s = self.upvotes, self.age_s
+        if upvotes is not None and upvotes < growth.RISING_FLOOR:
+            return False
+        if upvotes is None or age_s is None or age_s < 0:
+            return None
+        needed = growth.bar(self.moment.baseline, rule.min_multiplier).needed(age_s)
+        return needed is not None and upvotes >= needed
+
+    @property
+    def again(self) -> bool | None:
+        """Older than 36 h and gaining 5 a day, or entering the trending top ten from below."""
+        if self._again is _NOT_ASKED:
+            self._again = self._is_back()
+        return self._again  # type: ignore[return-value]
+
+    def _is_back(self) -> bool | None:
+        if self._near_top() and self.signals.entered_top is not None:
+            return True
+        limit = growth.RESURGING_AGE * growth.HOUR
+        if self.age_s is not None:
+            if self.age_s <= limit:
+                return False
+            older: bool | None = True
+        else:
+            older = True if self.least_age_s > limit else None
+        gain = self.gain_day
+        if gain is None:
+            return None
+        return older if gain >= growth.RESURGING_GAIN else False
+
+    def _near_top(self) -> bool:
+        """Cheap: whether the signal of entering the top ten can be there at all."""
+        trending = self.moment.trending
+        if not trending:
+            return False
+        for place in reversed(self.subject.history.places):
+            if place.source in trending and place.at <= self.moment.now:
+                return place.rank <= growth.TOP
+        return False
+
+    @property
+    def gain_day(self) -> int | None:
+        """Votes gained in the last 24 hours, for a paper older than that."""
+        if self.upvotes is None:
+            return None
+        before = growth.count_at(self.subject.history.looks, self.moment.now - growth.DAY)
+        return None if before is None else self.upvotes - before
