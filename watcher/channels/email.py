@@ -16,7 +16,7 @@ from watcher.config.values import BadValue, Mailbox, split_url
 
 
 def _smtp(text: str) -> None:
-    parts = split_url(text, ("smtps", "smtp"))
+    parts = split_url(text, ("smtp", "smtps"), "smtp://user@host:587")
     if parts.path.strip("/") or parts.query or parts.fragment:
         raise BadValue("needs smtp://user@host:587, with nothing after the port")
 

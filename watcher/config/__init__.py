@@ -7,7 +7,7 @@ beside that channel; ``parse`` is given them.
 
 from watcher.config.parsing import find, load, parse, parse_in
 from watcher.config.render import render
-from watcher.config.schema import json_schema, reference
+from watcher.config.schema import fill_reference, json_schema, reference
 from watcher.config.secrets import Secret, SecretUrl, SecretUrls, SmtpServer, SmtpUrl
 from watcher.config.settings import (
     AlertSettings,
@@ -61,6 +61,7 @@ __all__ = [
     "WebSettings",
     "Weekday",
     "effective_intervals",
+    "fill_reference",
     "find",
     "host_of",
     "is_loopback_url",

@@ -74,7 +74,7 @@ NAME = Kind(name="name", read=values.read_name)
 BOOL = Kind(
     name="true or false", read=values.read_bool, show=lambda v: v, schema={"type": "boolean"}
 )
-PATH = Kind(name="path", read=lambda v: Path(values.read_text(v)))
+PATH = Kind(name="path", read=lambda v: Path(values.read_line(v)))
 DATABASE = Kind(name="path", read=PATH.read)
 """Like ``PATH``, but relative to ``$STATE_DIRECTORY`` when that is set."""
 ZONE = Kind(name="time zone", read=values.read_zone)
@@ -109,7 +109,7 @@ NETWORK = Kind(name="IP address or network", read=values.read_network)
 DOMAIN = Kind(name="domain", read=values.read_domain)
 HOST = Kind(name="host", read=values.read_host)
 MAILBOX = Kind(name="mail address", read=values.read_mailbox)
-SECRET = Kind(name="secret", read=lambda v: Secret(values.read_text(v)), show=lambda v: v.masked())
+SECRET = Kind(name="secret", read=lambda v: Secret(values.read_line(v)), show=lambda v: v.masked())
 
 
 def duration(least: str = "0s", most: str | None = None) -> Kind:
@@ -203,7 +203,7 @@ def secret(
     """A secret text of a certain form; ``check`` raises ``BadValue`` without repeating it."""
 
     def read(value: object) -> Secret:
-        text = values.read_text(value)
+        text = values.read_line(value)
         check(text)
         return of(text)
 
@@ -282,7 +282,7 @@ def to_toml(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int | float):
-        return f"{value:g}" if isinstance(value, float) else str(value)
+        return repr(value)
     if isinstance(value, list):
         return f"[{', '.join(to_toml(item) for item in value)}]"
     return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -188,17 +188,17 @@ def _homes(options: Options) -> dict[str, tuple[str, ...]]:
     """For each key, the headers of the tables that know it."""
     structs = [(f"[{name}]", struct) for name, struct in TABLES.items()]
     structs += [(f"[[{name}]]", struct) for name, struct in ARRAYS.items()]
-    structs += [(f"[channel.…] of type {name}", struct) for name, struct in options.items()]
+    structs += [("[channel.NAME]", ChannelOptions)]
+    structs += [(f"[channel.NAME] of type {name}", struct) for name, struct in options.items()]
+    common = {key.name for key in keys_of(ChannelOptions)}
     homes: dict[str, list[str]] = {}
     for header, struct in structs:
         for key in keys_of(struct):
+            if key.name in common and header.startswith("[channel.NAME] "):
+                continue
             for spelling in key.spellings:
                 homes.setdefault(spelling, []).append(header)
-    common = {key.name for key in keys_of(ChannelOptions)}
-    return {
-        name: ("[channel.…]",) if name in common else tuple(headers[:3])
-        for name, headers in homes.items()
-    }
+    return {name: tuple(headers[:3]) for name, headers in homes.items()}
 
 
 def _read_root(document: dict[str, Any], reader: Reader) -> None:

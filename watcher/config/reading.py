@@ -7,6 +7,7 @@ later checks go on and every fault is told at once.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,10 @@ from watcher.config.kinds import DATABASE, Key, keys_of
 from watcher.config.nearest import nearest
 from watcher.config.report import Place, Report
 from watcher.config.surroundings import Surroundings
-from watcher.config.values import BadValue, read_text, shown
+from watcher.config.values import BadValue, read_line, shown
 
 MAX_SECRET_BYTES = 65_536
+_VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]{0,63}")
 
 
 class Draft:
@@ -92,7 +94,8 @@ class Reader:
         if not given:
             if key.required:
                 draft.broken.add(key.attribute)
-                self.report.problem(draft.place, "", f"{key.name} is missing ({key.kind.name})")
+                names = " or ".join(key.spellings)
+                self.report.problem(draft.place, "", f"{names} is missing")
             return
         if len(given) > 1:
             draft.broken.add(key.attribute)
@@ -121,8 +124,8 @@ class Reader:
             return table[name]
         try:
             if name.endswith("_env"):
-                return self._from_env(read_text(table[name]))
-            return self._from_file(read_text(table[name]), name, draft)
+                return self._from_env(read_line(table[name]))
+            return self._from_file(read_line(table[name]), name, draft)
         except BadValue as exc:
             if draft.active or not isinstance(table[name], str):
                 raise
@@ -141,12 +144,12 @@ class Reader:
     def _from_env(self, variable: str) -> str:
         text = self.around.env.get(variable, "").strip()
         if not text:
-            raise BadValue(f"the environment variable {shown(variable)} is not set or empty")
+            # a text that is no usual name may be the secret itself, put into the wrong key
+            named = f" {shown(variable)}" if _VARIABLE.fullmatch(variable) else ""
+            raise BadValue(f"the environment variable{named} is not set or empty")
         return text
 
     def _from_file(self, written: str, name: str, draft: Draft) -> str:
-        if "\0" in written:
-            raise BadValue("is not a path")
         path, handed = self.around.secret_file(Path(written))
         text, mode = read_secret_file(path)
         if mode & 0o077 and not handed:

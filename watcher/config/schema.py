@@ -6,6 +6,7 @@ Must not write files.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +16,7 @@ from watcher.config.kinds import Key, keys_of, to_toml
 from watcher.config.parsing import ARRAYS, SWITCHED, TABLES
 from watcher.config.settings import ChannelOptions
 
+_MARKED = re.compile(r"(<!-- keys: (\S+) -->)\n.*?(<!-- end -->)", re.DOTALL)
 DRAFT = "http://json-schema.org/draft-07/schema#"
 """The draft that TOML editors understand."""
 
@@ -99,6 +101,15 @@ def reference(options: Mapping[str, type[ChannelOptions]]) -> dict[str, str]:
     for name, struct in options.items():
         tables[f"channel.{name}"] = tuple(k for k in keys_of(struct) if k.name not in common)
     return {name: _markdown(name, keys) for name, keys in tables.items()}
+
+
+def fill_reference(text: str, options: Mapping[str, type[ChannelOptions]]) -> str:
+    """A document with the tables between its ``<!-- keys: NAME -->`` marks brought up to date.
+
+    Raises ``KeyError`` for a mark of a table that is not there.
+    """
+    tables = reference(options)
+    return _MARKED.sub(lambda m: f"{m[1]}\n\n{tables[m[2]]}\n\n{m[3]}", text)
 
 
 def _markdown(table: str, keys: tuple[Key, ...]) -> str:

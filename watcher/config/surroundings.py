@@ -39,6 +39,9 @@ class Surroundings(Value, frozen=True, kw_only=True):
     """Whether group or others may read the file."""
     not_built: frozenset[str] = NOT_BUILT
 
+    def __repr__(self) -> str:
+        return f"Surroundings({self.file!r})"  # the environment may hold secrets
+
     def path(self, path: Path) -> Path:
         """A path as written, made absolute; ``~`` is the home of ``$HOME``."""
         home = self.env.get("HOME")

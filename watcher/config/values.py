@@ -123,14 +123,25 @@ def shown(value: object) -> str:
 
 
 def read_text(value: object) -> str:
-    """A text without control characters, spaces around it cut off; not empty."""
+    """A text without control characters, spaces around it cut off; not empty.
+
+    Messages never repeat the value: it may be a secret.
+    """
     if not isinstance(value, str):
-        raise BadValue(f'needs a text in quotes, not {shown(value)}: "…"')
+        raise BadValue('needs a text in quotes: "…"')
     text = value.strip()
     if not text:
         raise BadValue("is empty; give a text or leave the key out")
     if any(ord(c) < 32 or ord(c) == 127 for c in text.replace("\n", " ").replace("\t", " ")):
         raise BadValue("holds control characters")
+    return text
+
+
+def read_line(value: object) -> str:
+    """Like ``read_text``, on one line; messages never repeat it either."""
+    text = read_text(value)
+    if not text.isprintable():
+        raise BadValue("holds several lines or control characters; it must be one line")
     return text
 
 
@@ -215,8 +226,8 @@ def show_size(value: int) -> str:
 
 def read_clock(value: object) -> time:
     """A local time of day, ``"08:00"``."""
-    if isinstance(value, time) and value.tzinfo is None:
-        return value.replace(microsecond=0)
+    if isinstance(value, time) and value == value.replace(second=0, microsecond=0):
+        return value
     found = _CLOCK.fullmatch(value.strip()) if isinstance(value, str) else None
     if not found or int(found[1]) > 23 or int(found[2]) > 59:
         raise BadValue(f'needs a time of day such as "08:00", not {shown(value)}')
@@ -290,9 +301,9 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def split_url(value: object, schemes: tuple[str, ...]) -> SplitResult:
+def split_url(value: object, schemes: tuple[str, ...], example: str) -> SplitResult:
     """The parts of an absolute address with host. Messages never repeat the address."""
-    expected = f"needs an address such as {schemes[-1]}://host/path"
+    expected = f"needs an address such as {example}"
     if not isinstance(value, str):
         raise BadValue(expected)
     text = value.strip()
@@ -304,7 +315,7 @@ def split_url(value: object, schemes: tuple[str, ...]) -> SplitResult:
     except ValueError as exc:
         raise BadValue(f"is not an address: {exc}") from None
     if parts.scheme not in schemes:
-        raise BadValue(f"{expected}; it starts with none of {', '.join(schemes)}")
+        raise BadValue(f"{expected}; it must start with {' or '.join(schemes)}")
     if not host or port == 0 or not (_is_address(host) or _DOMAIN.fullmatch(host.rstrip("."))):
         raise BadValue(f"{expected}; its host or port is not valid")
     return parts
@@ -312,7 +323,7 @@ def split_url(value: object, schemes: tuple[str, ...]) -> SplitResult:
 
 def read_url(value: object) -> str:
     """An http or https address, without user, password and fragment."""
-    parts = split_url(value, ("http", "https"))
+    parts = split_url(value, ("https", "http"), "https://example.org/path")
     if "@" in parts.netloc:
         raise BadValue("must not carry a user or password")
     return parts._replace(fragment="").geturl()
