@@ -152,7 +152,7 @@ def _write(random: Random, topic: words.Topic, *, tally: Tally, **facts: object)
     text = prose.write(random, topic)
     listed_at = int(str(facts["listed_at"]))
     organization = _organization(random)
-    account = 0.2 if organization else 0.35
+    account = 0.25 if organization else 0.35
     owner = organization.name if organization else "papers"
     name = prose.slug(text.name)
     return InventedPaper(
@@ -164,7 +164,7 @@ def _write(random: Random, topic: words.Topic, *, tally: Tally, **facts: object)
         topic=topic.name,
         authors=tuple(
             prose.person(random, account=account)
-            for _ in range(min(40, 1 + int(random.lognormvariate(1.75, 0.55))))
+            for _ in range(min(40, 1 + int(random.lognormvariate(2.0, 0.75))))
         ),
         organization=organization,
         github=f"https://github.com/invented-{owner}/{name}" if tally.stars is not None else None,
@@ -194,9 +194,8 @@ def _organization(random: Random) -> Organization | None:
 def _media(random: Random) -> tuple[str, ...]:
     if random.random() > 0.4:
         return ()
-    owner, picture = f"{random.getrandbits(96):024x}", f"{random.getrandbits(80):020x}"
     kind = random.choice(("png", "png", "mp4", "jpeg"))
-    return (f"https://cdn.papers.invalid/production/uploads/{owner}/{picture}.{kind}",)
+    return (f"https://cdn.papers.invalid/production/uploads/{prose.upload(random)}.{kind}",)
 
 
 def _at(day: date, *, hour: int) -> int:

@@ -38,6 +38,7 @@ _SMALL_WORDS = frozenset(
         "without",
     }
 )
+_BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _WANDER = 0.45
 """Chance that a sentence names something else of the topic than the paper's own subject."""
 
@@ -99,8 +100,13 @@ def avatar(random: Random) -> str:
     """The address of a portrait: site-relative or absolute, as on the real pages."""
     if random.random() < 0.6:
         return f"/avatars/{random.getrandbits(128):032x}.svg"
-    owner, picture = f"{random.getrandbits(96):024x}", f"{random.getrandbits(80):020x}"
-    return f"https://cdn.papers.invalid/v1/production/uploads/{owner}/{picture}.jpeg"
+    return f"https://cdn.papers.invalid/v1/production/uploads/{upload(random)}.jpeg"
+
+
+def upload(random: Random) -> str:
+    """Owner and picture, as addresses of uploaded files name them."""
+    picture = "".join(random.choices(_BASE62, k=21))
+    return f"{random.getrandbits(96):024x}/{picture}"
 
 
 def slug(name: str) -> str:
@@ -122,7 +128,7 @@ def _slots(random: Random, topic: Topic) -> dict[str, str]:
     slots["Bench"] = _name(random).removesuffix("Bench") + "Bench"
     slots["Bench2"] = _name(random) + "Eval"
     slots["Number"] = random.choice(("10K", "50K", "1M", "100M", "Thousands of", "Billions of"))
-    slots["Phrase"] = _phrase(random)
+    slots["Phrase"] = f"{random.choice(words.MODIFIER)} {_part(random)}"
     slots["url"] = f"https://github.com/invented-papers/{slug(name)}"
     return slots
 
@@ -130,18 +136,29 @@ def _slots(random: Random, topic: Topic) -> dict[str, str]:
 def _outline(random: Random) -> list[str]:
     return [
         random.choice(words.OPENERS),
-        *random.sample(words.GAPS, random.randint(1, 2)),
+        random.choice(words.GAPS),
         random.choice(words.APPROACHES),
-        *random.sample(words.DETAILS, random.randint(2, 3)),
-        *random.sample(words.MECHANISMS, random.randint(1, 3)),
+        *random.sample(words.DETAILS, random.randint(3, 5)),
+        *random.sample(words.MECHANISMS, random.randint(1, 2)),
         *random.sample(words.RESULTS, random.randint(2, 3)),
         random.choice(words.CLOSERS),
     ]
 
 
+def _part(random: Random) -> str:
+    return f"{random.choice(words.FOCUS)} {random.choice(words.HEAD)}"
+
+
 def _phrase(random: Random) -> str:
-    head = f"{random.choice(words.FOCUS)} {random.choice(words.HEAD)}"
-    return f"{random.choice(words.MODIFIER)} {head}" if random.random() < 0.8 else head
+    """An invented part of a system: ``monotone token router of ReedFold``."""
+    head = _part(random)
+    chance = random.random()
+    if chance < 0.15:
+        return head
+    if chance < 0.5:
+        return f"{random.choice(words.MODIFIER)} {head}"
+    first, second = random.sample(words.MODIFIER, 2)
+    return f"{first}, {second} {head}" if chance < 0.8 else f"{first} {head} of {_name(random)}"
 
 
 class _Fill:
