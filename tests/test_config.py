@@ -468,6 +468,7 @@ def test_bytes_that_are_no_config_are_refused(data, says):
         ("[channel.c]\ntype = 'console'\ndays = []\n", "days: is empty"),
         ("[channel.c]\ntype = 'console'\nquiet_hours = '22-7'\n", "needs hours such as"),
         ("[channel.c]\ntype = 'console'\nquiet_hours = '07:00-07:00'\n", "same time"),
+        ("[channel.c]\ntype = 'console'\nquiet_hours = '00:00-24:00'\n", "enabled = false"),
         ("[channel.c]\ntype = 'console'\ntemplate = 'no.j2'\n", "there is no file /nowhere/no.j2"),
         ("[channel.c]\ntype = 'console'\nname = 'x'\n", "name: unknown key"),
         ("[channel.c]\ntype = 'slack'\nurl = 'hooks.example.org/x'\n", "needs an address such as"),
@@ -658,6 +659,55 @@ def test_any_bytes_give_a_config_or_a_config_error(data):
         return
     assert found
     assert all(line.isprintable() for line in found)
+
+
+LITERALS = st.sampled_from(
+    [
+        *("'a'", "'b'", "''", "'30m'", "'0s'", "'08:00'", "'22:00-07:00'", "'mon-fri'", "'5GB'"),
+        *("'https://example.org/papers'", "'http://127.0.0.1:1/p'", "'smtp://u:p@h'", "'email'"),
+        *("'A <a@example.org>'", "'0.0.0.0:1'", "'[::1]:80'", "'10.0.0.0/8'", "'UTC'", "'daily'"),
+        *("0", "-1", "3", "0.5", "inf", "true", "false", "08:00:00", "1979-05-27", "[]", "{}"),
+        *("['a', 'b']", "['new']", "[1, 'a']", "[['a']]", "{ a = 1 }", f"'{KEY}'", "'.'", "'X'"),
+    ]
+)
+
+
+@st.composite
+def whole_files(draw):
+    """Valid TOML with tables and keys of ours and any values."""
+    structs = {f"[{n}]": s for n, s in TABLES.items()}
+    structs |= {f"[[{n}]]": s for n, s in ARRAYS.items()}
+    lines = []
+    for header in draw(st.lists(st.sampled_from(sorted(structs)), max_size=5)):
+        if header.startswith("[[") or header not in lines:
+            lines += [header, *draw_keys(draw, structs[header])]
+    for name in draw(st.lists(st.sampled_from("abc"), unique=True)):
+        kind = draw(st.sampled_from(sorted(OPTIONS)))
+        lines += [f"[channel.{name}]", f"type = '{kind}'"]
+        lines += [line for line in draw_keys(draw, OPTIONS[kind]) if not line.startswith("type")]
+    return "\n".join(lines)
+
+
+def draw_keys(draw, struct):
+    known = sorted(name for key in keys_of(struct) for name in key.spellings)
+    names = draw(st.lists(st.sampled_from(known), unique=True, max_size=8))
+    return [f"{name} = {draw(LITERALS)}" for name in names]
+
+
+@given(whole_files(), st.booleans())
+def test_any_values_in_any_tables_give_a_config_or_a_config_error(text, built):
+    tomllib.loads(text)
+    try:
+        config = read(text, built=built, X="1")
+    except ConfigError as refused:
+        lines = refused.problems
+    else:
+        lines = config.warnings
+        tomllib.loads(render(config))
+        assert config == read(text, built=built, X="1")
+        assert len(effective_intervals(config)) == len(config.sources)
+        not_active(config)
+    assert all(line.isprintable() for line in lines)
 
 
 @given(st.text(max_size=300))
@@ -875,6 +925,7 @@ def test_what_deserves_a_look_is_a_warning():
         + 'follow = "3d"\nkind = "trending"\n'
         + '[[source]]\nname = "b"\nurl = "https://example.org/papers"\n'
         + '[[source]]\nname = "c"\nurl = "http://192.168.0.1/papers"\n'
+        + "[channel.c]\ntype = 'console'\nquiet_note = true\n"
         + "[keep]\nsightings = '7d'\n[web]\npublic_url = 'https://p.org/'\n"
     )
     assert config.web.public_url == "https://p.org"
@@ -884,6 +935,7 @@ def test_what_deserves_a_look_is_a_warning():
         'source "a" has this address too',
         "is a private address",
         "sightings: is short",
+        "quiet_note: has no effect",
         "public_url: without token",
         "contact is missing",
     ):

@@ -137,6 +137,8 @@ def check_channel(draft: Draft, drafts: Drafts, report: Report) -> None:
     template = draft["template"]
     if template is not None and not template.is_file():
         tell(draft.place, "template", f"there is no file {template}")
+    if draft["quiet_note"] and draft["digest"] is None:
+        report.warning(draft.place, "quiet_note", "has no effect without digest")
     name = str(draft.place.path[-1])
     nobody = "to" in draft.values and "to" not in draft.broken and not draft["to"]
     if nobody and drafts.tables["web"]["subscribe"] != name:

@@ -89,6 +89,7 @@ HOURS = Kind(
     read=values.read_hours,
     schema={"type": "string", "pattern": r"^\s*\d{1,2}:\d{2}\s*[-–]\s*\d{1,2}:\d{2}\s*$"},
 )
+QUIET_HOURS = Kind(name="hours", read=values.read_quiet_hours, schema=HOURS.schema)
 DAYS = Kind(
     name="days of the week",
     read=values.read_days,

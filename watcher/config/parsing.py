@@ -38,7 +38,7 @@ from watcher.config.settings import (
     WebSettings,
 )
 from watcher.config.surroundings import Surroundings
-from watcher.config.values import BadValue, read_name, shown
+from watcher.config.values import BadValue, read_line, read_name, shown
 from watcher.errors import ConfigError
 
 Options = Mapping[str, type[ChannelOptions]]
@@ -323,8 +323,8 @@ def _fill_in(drafts: Drafts, around: Surroundings) -> None:
     watcher, fetch = drafts.tables["watcher"], drafts.tables["fetch"]
     if "database" not in watcher.given:
         watcher["database"] = around.database(watcher["database"])
-    if fetch["hf_token"] is None and around.env.get("HF_TOKEN", "").strip():
-        fetch["hf_token"] = Secret(around.env["HF_TOKEN"].strip())
+    if fetch["hf_token"] is None:
+        fetch["hf_token"] = _hub_token(around)
     for name, folder in (("backup", "backups"), ("archive", "archive")):
         if drafts.tables[name]["folder"] is None:
             drafts.tables[name]["folder"] = watcher["database"].parent / folder
@@ -334,3 +334,11 @@ def _fill_in(drafts: Drafts, around: Surroundings) -> None:
             source["follow"] = FOLLOW if daily else timedelta(0)
     for channel in drafts.channels.values():
         channel["timezone"] = channel["timezone"] or watcher["timezone"]
+
+
+def _hub_token(around: Surroundings) -> Secret | None:
+    """``$HF_TOKEN``, unless it is empty or could not stand in a header."""
+    try:
+        return Secret(read_line(around.env.get("HF_TOKEN")))
+    except BadValue:
+        return None

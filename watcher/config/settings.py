@@ -174,7 +174,9 @@ class ChannelOptions(Value, frozen=True, kw_only=True):
     timezone: Annotated[ZoneInfo | None, "for its hours and times; absent = the watcher's"] = None
     days: Annotated[tuple[Weekday, ...], kinds.DAYS, "days on which the digest leaves"] = EVERY_DAY
     quiet_hours: Annotated[
-        Hours | None, "hours in which nothing is sent but notices; what comes up waits"
+        Hours | None,
+        kinds.QUIET_HOURS,
+        "hours in which nothing is sent but notices; what comes up waits",
     ] = None
     max_papers: Annotated[
         int, whole(1, 1000), "papers in one message; the rest is counted and linked"
@@ -193,7 +195,11 @@ class ChannelOptions(Value, frozen=True, kw_only=True):
         return self.timezone or UTC
 
     def faults(self) -> tuple[Fault, ...]:
-        """What is wrong with keys that are each fine by themselves; channels override it."""
+        """What is wrong with keys that are each fine by themselves; channels override it.
+
+        Called only when every key was read. That ``template`` is a file is checked elsewhere;
+        whether it is a template is for the channel to say.
+        """
         return ()
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ipaddress
 import math
 import re
+import unicodedata
 from datetime import time, timedelta
 from email.utils import formataddr
 from enum import IntEnum
@@ -132,7 +133,7 @@ def read_text(value: object) -> str:
     text = value.strip()
     if not text:
         raise BadValue("is empty; give a text or leave the key out")
-    if any(ord(c) < 32 or ord(c) == 127 for c in text.replace("\n", " ").replace("\t", " ")):
+    if any(unicodedata.category(c) in ("Cc", "Cs") and c not in "\n\t" for c in text):
         raise BadValue("holds control characters")
     return text
 
@@ -250,6 +251,14 @@ def read_hours(value: object) -> Hours:
             f'starts and ends at the same time: {shown(value)}; all day is "00:00-24:00"'
         )
     return Hours(start=start, end=end)
+
+
+def read_quiet_hours(value: object) -> Hours:
+    """Like ``read_hours``, but not the whole day: nothing would ever be sent."""
+    hours = read_hours(value)
+    if hours.start == hours.end:
+        raise BadValue("covers the whole day; to send nothing at all say enabled = false")
+    return hours
 
 
 def read_days(value: object) -> tuple[Weekday, ...]:
