@@ -119,6 +119,10 @@ def check_address(
         raise RefusedConnection(
             f"{address} is not a public address; set allow_private = true if it is meant"
         )
+    _check_port(port, ports)
+
+
+def _check_port(port: int, ports: frozenset[int] | None) -> None:
     if ports is not None and port not in ports:
         listed = ", ".join(str(p) for p in sorted(ports))
         raise RefusedConnection(
@@ -184,8 +188,10 @@ def check_url(
         raise RefusedAddress("the URL must begin with https:// or http://")
     if not host:
         raise RefusedAddress("the URL has no host")
+    if not host.isprintable() or " " in host:
+        raise RefusedAddress("the URL's host holds a space or an unprintable character")
     if parts.username is not None or parts.password is not None:
-        raise RefusedAddress("the URL holds a name or password; give them as a secret instead")
+        raise RefusedAddress("the URL holds a name or password; take it out")
     if parts.scheme == "http" and not (allow_http or allow_private):
         raise RefusedAddress("the URL must be https; http needs allow_private = true")
     _check_literal(host, port or (443 if parts.scheme == "https" else 80), allow_private, ports)
@@ -199,7 +205,6 @@ def _check_literal(host: str, port: int, allow_private: bool, ports: frozenset[i
     try:
         ipaddress.ip_address(host.partition("%")[0])
     except ValueError:
-        if ports is not None and port not in ports:
-            check_address("1.1.1.1", port, allow_private=False, ports=ports)
-        return
-    check_address(host, port, allow_private=False, ports=ports)
+        _check_port(port, ports)
+    else:
+        check_address(host, port, allow_private=False, ports=ports)

@@ -12,6 +12,7 @@ taken from the environment.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from types import TracebackType
@@ -45,8 +46,6 @@ RETRY_BUDGET = 90.0
 ROBOTS_MAX_AGE = 24 * 3600.0
 ROBOTS_RETRY = 300.0
 """Seconds until a robots.txt that answered 5xx is asked for again; the site is left alone."""
-ROBOTS_RETRY_SOON = 30.0
-"""The same when there was no answer at all."""
 
 _PAGES = frozenset({200, 203})  # 203: a page that a proxy on the way changed
 _TOKEN_HOST = "huggingface.co"  # noqa: S105 - a host, not a secret
@@ -122,6 +121,7 @@ class Fetcher:
         self._token = token
         self._resolver = resolver
         self._factory = factory or guard.socket_factory(allow_private=options.allow_private)
+        self._ports = None if factory else guard.WEB_PORTS
         self._session: aiohttp.ClientSession | None = None
         self._proxied: aiohttp.ClientSession | None = None
         self._proxies = dict(options.proxies)
@@ -189,12 +189,12 @@ class Fetcher:
 
     def _target(self, url: str) -> URL:
         try:
-            guard.check_url(url, allow_private=self.options.allow_private)
+            guard.check_url(url, allow_private=self.options.allow_private, ports=self._ports)
             return URL(url).with_fragment(None)
         except RefusedAddress as exc:
-            raise FetchError(f"{url[:200]}: {exc}", retryable=False) from exc
+            raise FetchError(f"{_shown(url)}: {exc}", retryable=False) from exc
         except ValueError as exc:
-            raise FetchError(f"{url[:200]!r} is not a usable URL ({exc})", retryable=False) from exc
+            raise FetchError(f"{_shown(url)}: this is not a usable URL", retryable=False) from exc
 
     async def _try_again(
         self, target: URL, ask: _Ask, packed: bool, failed: FetchError
@@ -214,7 +214,8 @@ class Fetcher:
             return max(_JITTER(state), asked or 0.0)
 
         def too_late(state: tenacity.RetryCallState) -> bool:
-            return self._clock.monotonic() + state.upcoming_sleep > ask.until
+            ends = self._clock.monotonic() + state.upcoming_sleep + self.options.timeout
+            return ends > ask.until
 
         retrying = tenacity.AsyncRetrying(
             sleep=self._clock.sleep,
@@ -361,11 +362,10 @@ class Fetcher:
         except FetchError as exc:
             if exc.status is not None and 400 <= exc.status < 500 and exc.status != 429:
                 rules = politeness.Robots(b"")
-            elif not exc.retryable:
-                raise
+            elif exc.status is None or not exc.retryable:
+                raise  # no answer at all is the visit's own fault, and retried as such
             else:
-                again = ROBOTS_RETRY_SOON if exc.status is None else ROBOTS_RETRY
-                again = max(again, exc.retry_after or 0.0)
+                again = max(ROBOTS_RETRY, exc.retry_after or 0.0)
                 return _RobotsEntry(self._clock.monotonic() + again, None, str(exc))
         self._site(origin).pace.slow_to(rules.crawl_delay)
         return _RobotsEntry(self._clock.monotonic() + ROBOTS_MAX_AGE, rules)
@@ -468,6 +468,11 @@ async def _read(response: aiohttp.ClientResponse, ask: _Ask) -> bytes:
 
 def _too_large(url: URL, cap: int) -> FetchError:
     return FetchError(f"{url}: {inflate.too_large(cap)}", retryable=False)
+
+
+def _shown(url: str) -> str:
+    """A URL that may be anything, fit for one line of a log and without its password."""
+    return repr(re.sub(r"//[^/?#]*@", "//", url[:200]))[1:-1]
 
 
 def _may_have_token(url: URL) -> bool:
