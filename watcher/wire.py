@@ -6,11 +6,11 @@ holds both together. Must not choose which events are told.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
 from watcher.model import Condition, Digest, Entry, Event, Letter, Message
+from watcher.text import clean
 
 JsonObject = dict[str, Any]
 
@@ -33,13 +33,13 @@ def event_json(event: Event) -> JsonObject:
         "type": event.type.value,
         "at": instant(event.at),
         "rule": event.rule,
-        "paper": paper and {"paper_id": paper.name, "title": paper.title, "url": paper.url},
+        "paper": paper and {"paper_id": paper.name, "title": clean(paper.title), "url": paper.url},
         "counts": {
             "upvotes": event.counts.upvotes,
             "comments": event.counts.comments,
             "stars": event.counts.stars,
         },
-        "reason": event.reason,
+        "reason": clean(event.reason),
         "conditions": [condition_json(condition) for condition in event.conditions],
     }
 
@@ -89,8 +89,3 @@ def _type_of(digest: Digest) -> str:
 def _letter_json(key: str, letter: Letter, at: datetime) -> JsonObject:
     data = {"events": [], "cut": 0, "cursor": 0, "text": [letter.subject, *letter.lines]}
     return {"id": key, "type": "test", "timestamp": instant(at), "data": data}
-
-
-def lowest_cursor(events: Iterable[JsonObject]) -> int | None:
-    """The smallest cursor among event objects; None when there are none."""
-    return min((event["cursor"] for event in events), default=None)

@@ -1,17 +1,84 @@
-"""Maildir: the options of a channel that drops mail into a folder on this machine.
+"""Maildir: mail dropped into a folder on this machine.
 
-Owns the keys of ``[channel.NAME]`` with ``type = "maildir"``. Must not import other channels.
+Owns the keys of ``[channel.NAME]`` with ``type = "maildir"`` and the writing of its files. Must
+not import other channels.
 """
 
 from __future__ import annotations
 
+import asyncio
+import mailbox
+import os
 from pathlib import Path
 from typing import Annotated
 
+from watcher.channels.edge import Edge
+from watcher.channels.mime import Envelope, mime_bytes
 from watcher.config.settings import ChannelOptions
+from watcher.config.values import Mailbox
+from watcher.errors import SendError
+from watcher.model import Message
+
+SENDER = "paper-watcher@localhost"
+"""Who such mail comes from: nobody's address, it never leaves the machine."""
 
 
 class MaildirOptions(ChannelOptions, frozen=True, kw_only=True):
     """Mail into a folder that mail programs can read; needs no account."""
 
     path: Annotated[Path, "the Maildir; made when it is missing"]
+
+
+class MaildirChannel:
+    """Writes each message once: the file's name is made of its key."""
+
+    def __init__(self, name: str, options: MaildirOptions, *, edge: Edge | None = None) -> None:
+        self.name = name
+        self._path = options.path
+        self._edge = edge or Edge()
+        self._envelope = Envelope(
+            channel=name, sender=Mailbox(address=SENDER, name=name), template=options.template
+        )
+
+    @property
+    def deadline(self) -> float:
+        """Seconds after which a send has surely ended."""
+        return self._edge.timeout
+
+    async def send(self, message: Message) -> None:
+        """Put the mail into ``new/``, safely on the disk; ``SendError`` when that fails."""
+        mail = mime_bytes(message, self._envelope, now=self._edge.now())
+        try:
+            await asyncio.to_thread(_drop, self._path, f"{message.key}.paper-watcher", mail)
+        except OSError as exc:
+            raise SendError(
+                f"Maildir {self._path}: cannot be written: {exc.strerror or exc}"
+            ) from exc
+
+    async def close(self) -> None:
+        """Nothing is kept open."""
+
+
+def _drop(folder: Path, name: str, mail: bytes) -> None:
+    """Write a file into ``tmp``, then link it into ``new``, unless it is there or was read.
+
+    As the Maildir convention asks; a crash leaves at most a file in ``tmp``.
+    """
+    box = mailbox.Maildir(folder, create=True)
+    if name in box:
+        return
+    draft = folder / "tmp" / f"{name}.{os.getpid()}"
+    with draft.open("wb") as file:
+        file.write(mail.replace(b"\r\n", b"\n"))
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(folder / "new" / name)
+    _sync(folder / "new")
+
+
+def _sync(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

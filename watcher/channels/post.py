@@ -118,6 +118,8 @@ class Post:
 
 
 async def _beginning(response: httpx.Response) -> bytes:
+    if response.is_stream_consumed:  # some transports hand over a body that is read already
+        return response.content[:READ_LIMIT]
     kept = b""
     async for chunk in response.aiter_raw():
         kept += chunk
