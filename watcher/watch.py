@@ -18,6 +18,7 @@ import msgspec
 from isal import isal_zlib
 
 from watcher import growth, learning, readers
+from watcher.agenda import Target
 from watcher.case import Matches, Moment, Subject
 from watcher.clock import from_unix, to_unix
 from watcher.errors import FetchError, ParseError
@@ -43,16 +44,6 @@ _WORDS = frozenset(
     {"abstract", "ai_summary", "authors", "organization", "keywords", "published_on"}
 )
 """What rules read of a paper besides title and counts."""
-
-
-class Target(Value, frozen=True, kw_only=True):
-    """A page to visit: a source of the config, or one day of a daily source's past."""
-
-    name: str
-    url: str
-    family: str
-    """The source of the config it belongs to: rules know it by this name."""
-    kind: PageKind | None = None
 
 
 class Fetching(Protocol):

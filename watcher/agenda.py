@@ -1,0 +1,250 @@
+"""What is to be visited when: the targets of a config and their due times.
+
+Pure but for its own memory: ``now`` is an argument everywhere. Owns intervals, the falling
+pace of a daily source's past days, active hours, waits after failures, fairness between
+hosts, and what a jump of the clock means. Must not visit, store or read a clock.
+"""
+
+from __future__ import annotations
+
+import heapq
+import random
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, date, datetime, timedelta
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+from watcher.config import Config, Source, effective_intervals, host_of
+from watcher.model import PageKind, Value
+from watcher.schedule import instant_of
+
+FOLLOW = timedelta(days=7)
+"""How long the past days of a daily source are visited again, unless it says otherwise."""
+_SLOWEST = timedelta(hours=12)
+_LONGEST_WAIT = timedelta(hours=6)
+_PATIENCE = 5
+"""Failures in a row after which the waits grow."""
+
+
+class Target(Value, frozen=True, kw_only=True):
+    """A page to visit: a source of the config, or one day of a daily source's past."""
+
+    name: str
+    url: str
+    family: str
+    """The source of the config it belongs to: rules know it by this name."""
+    kind: PageKind | None = None
+
+    @property
+    def host(self) -> str:
+        """Limits count by host."""
+        return host_of(self.url)
+
+
+class Entry:
+    """A target with its due time."""
+
+    __slots__ = ("active", "due_at", "every", "target", "under_way")
+
+    def __init__(self, target: Target, every: timedelta, due_at: datetime, source: Source) -> None:
+        self.target = target
+        self.every = every
+        self.due_at = due_at
+        self.active = source.active
+        self.under_way = False
+
+
+class Agenda:
+    """All targets and when each is due. ``take`` hands out work, ``done`` plans it anew."""
+
+    def __init__(
+        self, config: Config, *, now: datetime, due: Mapping[str, datetime | None], seed: int = 0
+    ) -> None:
+        """``due`` holds what is stored of each target's next visit; without it, it is due now."""
+        self._config = config
+        self._zone = config.watcher.timezone
+        self._slots = config.fetch.per_host_concurrency
+        self._random = random.Random(seed)  # noqa: S311 - spreads visits, guards nothing
+        self._entries: dict[str, Entry] = {}
+        self._heap: list[tuple[datetime, str]] = []
+        self._ready: dict[str, list[tuple[datetime, str]]] = defaultdict(list)
+        self._busy: dict[str, int] = defaultdict(int)
+        self._day: date | None = None
+        intervals = {visit.source: visit.really for visit in effective_intervals(config)}
+        for source in config.sources:
+            target = Target(name=source.name, url=source.url, family=source.name, kind=source.kind)
+            self._add(target, intervals[source.name], source, now, due)
+        self._intervals = intervals
+        self._due = dict(due)
+        self.follow(now)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def names(self) -> tuple[str, ...]:
+        """Every target, sources first, in the order of the config."""
+        return tuple(self._entries)
+
+    def target(self, name: str) -> Target:
+        """A target by its name."""
+        return self._entries[name].target
+
+    def due_at(self, name: str) -> datetime:
+        """When a target is due."""
+        return self._entries[name].due_at
+
+    def next_due(self) -> datetime | None:
+        """The earliest due time of a target that is not under way; None when all are."""
+        times = [entry.due_at for entry in self._entries.values() if not entry.under_way]
+        return min(times, default=None)
+
+    @property
+    def waiting(self) -> int:
+        """How many targets are due and wait for their turn."""
+        return sum(map(len, self._ready.values()))
+
+    def _add(
+        self,
+        target: Target,
+        every: timedelta,
+        source: Source,
+        now: datetime,
+        due: Mapping[str, datetime | None],
+    ) -> None:
+        stored = due.get(target.name)
+        # A stored time further away than one interval comes from another clock or config.
+        due_at = now if stored is None else min(stored, now + every)
+        self._entries[target.name] = Entry(target, every, due_at, source)
+        heapq.heappush(self._heap, (due_at, target.name))
+
+    # --- a daily source's past days ---
+
+    def follow(self, now: datetime) -> None:
+        """Take up the days that have become past, and drop those that are past following."""
+        today = now.astimezone(UTC).date()
+        if today == self._day:
+            return
+        self._day = today
+        for source in self._config.sources:
+            wanted = dict(past_days(source, today, self._intervals[source.name]))
+            for name in [n for n in self._entries if n.startswith(f"{source.name}@")]:
+                if name not in {target.name for target in wanted}:
+                    del self._entries[name]
+            for target, every in wanted.items():
+                if target.name in self._entries:
+                    self._entries[target.name].every = every
+                else:
+                    self._add(target, every, source, now, self._due)
+
+    # --- work ---
+
+    def take(self, now: datetime) -> Target | None:
+        """The longest overdue target whose host has a free slot; None when there is none."""
+        self._collect(now)
+        best: str | None = None
+        for host, ready in self._ready.items():
+            if not ready or self._busy[host] >= self._slots:
+                continue
+            if best is None or ready[0] < self._ready[best][0]:
+                best = host
+        if best is None:
+            return None
+        _, name = heapq.heappop(self._ready[best])
+        self._busy[best] += 1
+        return self._entries[name].target
+
+    def _collect(self, now: datetime) -> None:
+        """Move what has become due to the queues of the hosts."""
+        while self._heap and self._heap[0][0] <= now:
+            due_at, name = heapq.heappop(self._heap)
+            entry = self._entries.get(name)
+            if entry is None or entry.under_way or entry.due_at != due_at:
+                continue
+            entry.under_way = True
+            heapq.heappush(self._ready[entry.target.host], (due_at, name))
+
+    def done(
+        self, target: Target, now: datetime, *, failures: int = 0, retry_after: float | None = None
+    ) -> datetime:
+        """A visit has ended; plan the next and return its time."""
+        self._busy[target.host] -= 1
+        entry = self._entries.get(target.name)
+        if entry is None:
+            return now
+        entry.under_way = False
+        entry.due_at = self._next(entry, now, failures, retry_after)
+        heapq.heappush(self._heap, (entry.due_at, target.name))
+        return entry.due_at
+
+    def _next(
+        self, entry: Entry, now: datetime, failures: int, retry_after: float | None
+    ) -> datetime:
+        wait = entry.every
+        if failures > _PATIENCE:
+            grown = entry.every * 2.0 ** min(failures - _PATIENCE, 10)
+            wait = max(entry.every, min(grown, _LONGEST_WAIT))
+        elif failures and retry_after is not None:
+            wait = min(wait, timedelta(seconds=max(retry_after, 60.0)))
+        if retry_after is not None:
+            wait = max(wait, timedelta(seconds=retry_after))
+        # Never before the interval: spread, so that many watchers do not come at once.
+        planned = now + wait * (1 + 0.1 * self._random.random())
+        return self._when_active(entry, planned)
+
+    def _when_active(self, entry: Entry, planned: datetime) -> datetime:
+        hours = entry.active
+        if hours is None:
+            return planned
+        local = planned.astimezone(self._zone)
+        if hours.contain(local.time()):
+            return planned
+        day = local.date()
+        if local.time() >= hours.start:
+            day += timedelta(days=1)
+        return instant_of(day, hours.start, self._zone)
+
+    def turn_clock(self, now: datetime) -> None:
+        """The clock was set: nothing is due later than its interval from now."""
+        for name, entry in self._entries.items():
+            if entry.under_way or entry.due_at <= now + entry.every * 1.1:
+                continue
+            entry.due_at = self._when_active(entry, now + entry.every)
+            heapq.heappush(self._heap, (entry.due_at, name))
+
+
+def past_days(source: Source, today: date, every: timedelta) -> Iterable[tuple[Target, timedelta]]:
+    """The past days of a daily source that are visited again, each with its interval.
+
+    The older the day, the rarer: twice the source's interval for yesterday, doubled with
+    each further day, between an hour (or the source's own interval) and twelve.
+    """
+    page_of = day_pages(source)
+    if page_of is None:
+        return
+    span = FOLLOW if source.follow is None else source.follow
+    for age in range(1, span.days + 1):
+        day = today - timedelta(days=age)
+        pace = max(every, min(max(every * 2**age, timedelta(hours=1)), _SLOWEST))
+        yield (
+            Target(
+                name=f"{source.name}@{day.isoformat()}",
+                url=page_of(day),
+                family=source.name,
+                kind=source.kind or PageKind.DAILY,
+            ),
+            pace,
+        )
+
+
+def day_pages(source: Source) -> Callable[[date], str] | None:
+    """How a daily source's page of a given day is addressed; None for other sources."""
+    parts = urlsplit(source.url)
+    query = dict(parse_qsl(parts.query))
+    path = parts.path.rstrip("/")
+    if path.endswith("/api/daily_papers") and not query.keys() & {"date", "week", "month", "sort"}:
+        return lambda day: urlunsplit(
+            parts._replace(query=urlencode({**query, "date": day.isoformat()}))
+        )
+    if path.endswith("/papers") and not query.keys() & {"q", "date"}:
+        return lambda day: urlunsplit(parts._replace(path=f"{path}/date/{day.isoformat()}"))
+    return None

@@ -1,0 +1,359 @@
+"""The composition root: one process with a clock, a queue, checkers and a way to stop.
+
+Owns what runs beside what, the signals, and what a failing store means. APScheduler is the
+clock only: its job moves due targets to the queue. Must not know how a page is fetched, read
+or judged, nor how a message is sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import urllib.request
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from apscheduler.executors.asyncio import AsyncIOExecutor
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+
+from watcher.agenda import Agenda, Target
+from watcher.config import Config, Known
+from watcher.errors import StoreError, StoreRefused, WatcherError
+from watcher.fetch import Clock, Fetcher, FetchOptions, SystemClock
+from watcher.model import CheckOutcome
+from watcher.rules import Rule, compile_rule
+from watcher.service import notify
+from watcher.store import Lock, Records, Store, open_records
+from watcher.telemetry import Metrics, log
+from watcher.watch import App, Checked, check
+
+CHECKERS = 16
+"""Visits under way at once; each host has its own, smaller limit."""
+DRAIN = 8.0
+"""Seconds that visits and sends under way get to end by themselves."""
+_TICK = 0.5
+_BLIND_TICKS = 10.0
+"""Seconds without a tick after which the clock is thought to have been set."""
+_STORE_PAUSE = 60.0
+
+
+def compile_rules(config: Config) -> tuple[Rule, ...]:
+    """The rules of a config, ready to judge. Raises QueryError."""
+    return tuple(
+        compile_rule(
+            rule.name,
+            query=rule.query,
+            exclude=rule.exclude,
+            sources=rule.sources,
+            events=rule.events,
+            min_upvotes=rule.min_upvotes,
+            min_multiplier=rule.min_multiplier,
+            ripen_s=rule.ripen.total_seconds(),
+            authors=rule.authors,
+            organizations=rule.organizations,
+            budget=rule.budget,
+            tell_known=rule.known is Known.TELL,
+        )
+        for rule in config.rules
+    )
+
+
+def fetch_options(config: Config) -> FetchOptions:
+    """The ``[fetch]`` table as the fetcher takes it."""
+    fetch = config.fetch
+    return FetchOptions(
+        timeout=fetch.timeout.total_seconds(),
+        per_host_concurrency=fetch.per_host_concurrency,
+        per_host_rate=fetch.per_host_rate,
+        robots=fetch.robots,
+        allow_private=fetch.allow_private,
+        contact=config.watcher.contact or "",
+        proxies=tuple(urllib.request.getproxies_environment().items()),
+    )
+
+
+class Daemon:
+    """Everything that runs, over one config. ``run`` and ``once`` are its two lives."""
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        reload: Callable[[], Config] | None = None,
+        clock: Clock | None = None,
+        on_checked: Callable[[Checked], None] | None = None,
+    ) -> None:
+        self.config = config
+        self.clock = clock or SystemClock()
+        self.metrics = Metrics()
+        self._reload = reload
+        self._on_checked = on_checked or (lambda _: None)
+        self._stop = asyncio.Event()
+        self._work = asyncio.Event()
+        self._store_works = asyncio.Event()
+        self._store_works.set()
+        self._last_tick = self.clock.monotonic()
+        self._last_wall = self.clock.now()
+        self._refused: StoreRefused | None = None
+        self.app: App
+        self.agenda: Agenda
+
+    # --- two lives ---
+
+    async def run(self) -> int:
+        """Run until told to stop; the exit code."""
+        async with self._open():
+            scheduler = self._start_clock()
+            with self._signals():
+                async with asyncio.TaskGroup() as group:
+                    checkers = [group.create_task(self._check_loop()) for _ in range(CHECKERS)]
+                    watch = group.create_task(self._watch_clock())
+                    notify("READY=1")
+                    log.info("daemon_ready", sources=len(self.config.sources))
+                    await self._stop.wait()
+                    log.info("daemon_stopping")
+                    notify("STOPPING=1")
+                    scheduler.shutdown(wait=False)
+                    watch.cancel()
+                    self._work.set()
+                    await self._drain(checkers)
+        log.info("daemon_stopped")
+        if self._refused is not None:
+            raise self._refused
+        return 0
+
+    async def once(
+        self, names: Collection[str] | None = None, *, due_only: bool = False
+    ) -> tuple[Checked, ...]:
+        """Visit every target (or those of the named sources, or those that are due) once."""
+        done: list[Checked] = []
+        async with self._open(due_now=not due_only):
+            pending = asyncio.Semaphore(CHECKERS)
+            with self._signals():
+                async with asyncio.TaskGroup() as group:
+                    while not self._stop.is_set():
+                        target = self.agenda.take(self.clock.now())
+                        if target is None:
+                            if not self._busy:
+                                break
+                            self._work.clear()
+                            await self._work.wait()
+                            continue
+                        if names is not None and target.family not in names:
+                            self.agenda.done(target, self.clock.now())
+                            continue
+                        if names is not None and target.name not in names:
+                            self.agenda.done(target, self.clock.now())
+                            continue
+                        self._busy += 1
+                        group.create_task(self._check_one(target, pending, done))
+        return tuple(done)
+
+    _busy = 0
+
+    async def _check_one(
+        self, target: Target, slots: asyncio.Semaphore, done: list[Checked]
+    ) -> None:
+        try:
+            async with slots:
+                done.append(await self._visit(target))
+        finally:
+            self._busy -= 1
+            self._work.set()
+
+    # --- opening ---
+
+    @contextlib.asynccontextmanager
+    async def _open(self, *, due_now: bool = False) -> AsyncIterator[None]:
+        """The store, the fetcher and the agenda, for as long as the block lasts."""
+        path = Path(self.config.watcher.database)
+        lock = Lock(path)
+        lock.acquire()
+        threads = ThreadPoolExecutor(2, thread_name_prefix="reader")
+        try:
+            store = Store(path, lambda: open_records(path, migrate=True, create=True))
+            log.info("store_opened", path=str(path))
+            try:
+                async with Fetcher(
+                    fetch_options(self.config),
+                    clock=self.clock,
+                    token=self.config.fetch.hf_token.reveal()
+                    if self.config.fetch.hf_token
+                    else None,
+                ) as fetcher:
+                    self.app = App(
+                        store=store,
+                        fetcher=fetcher,
+                        rules=compile_rules(self.config),
+                        zone=self.config.watcher.timezone,
+                        threads=threads,
+                        metrics=self.metrics,
+                    )
+                    self.agenda = await self._plan(due_now=due_now)
+                    yield
+            finally:
+                await store.close()
+        finally:
+            threads.shutdown(wait=False, cancel_futures=True)
+            lock.release()
+
+    async def _plan(self, *, due_now: bool = False) -> Agenda:
+        """The agenda of the config, from what the store remembers of each target."""
+        states = await self.app.store.read(lambda r: r.sources.states())
+        names = {source.name for source in self.config.sources}
+        due = {
+            state.name: None if due_now and state.name in names else state.next_due_at
+            for state in states
+        }
+        return Agenda(self.config, now=self.clock.now(), due=due, seed=hash(str(self.clock.now())))
+
+    # --- the clock ---
+
+    def _start_clock(self) -> AsyncIOScheduler:
+        # grace None: a late tick is still a tick; coalesce: after a sleep one is enough.
+        scheduler = AsyncIOScheduler(
+            executors={"default": AsyncIOExecutor()},
+            job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
+            timezone="UTC",
+        )
+        scheduler.add_job(self._tick, "interval", seconds=_TICK, id="tick")
+        scheduler.start()
+        self._scheduler = scheduler
+        return scheduler
+
+    async def _tick(self) -> None:
+        """What the clock does: look at the agenda and wake the checkers."""
+        self._last_tick = self.clock.monotonic()
+        self.agenda.follow(self.clock.now())
+        self._work.set()
+
+    async def _watch_clock(self) -> None:
+        """Notice that the clock was set, which an interval job sleeps through."""
+        while True:
+            await self.clock.sleep(5)
+            now, moment = self.clock.now(), self.clock.monotonic()
+            late = moment - self._last_tick
+            if late > _BLIND_TICKS:
+                log.warning("check_missed", seconds=round(late, 1))
+                self._scheduler.modify_job("tick", next_run_time=datetime.now(now.tzinfo))
+                self._last_tick = moment
+            if now < self._last_wall:
+                self.agenda.turn_clock(now)
+            self._last_wall = now
+
+    # --- checking ---
+
+    async def _check_loop(self) -> None:
+        while not self._stop.is_set():
+            await self._store_works.wait()
+            target = self.agenda.take(self.clock.now())
+            if target is None:
+                self._work.clear()
+                await self._work.wait()
+                continue
+            try:
+                await self._visit(target)
+            except StoreRefused as exc:
+                self._refuse(exc)
+            except StoreError as exc:
+                self.agenda.done(target, self.clock.now(), failures=1, retry_after=_STORE_PAUSE)
+                await self._pause_for_store(exc)
+
+    async def _visit(self, target: Target) -> Checked:
+        """One visit, and the plan for the next."""
+        self.metrics.queue.set(self.agenda.waiting)
+        checked = await check(self.app, target, self.clock.now())
+        failed = checked.outcome is CheckOutcome.FAILED
+        due_at = self.agenda.done(
+            target,
+            self.clock.now(),
+            failures=checked.failures if failed else 0,
+            retry_after=checked.retry_after,
+        )
+        await self.app.store.write(
+            lambda r: r.sources.plan(
+                r.sources.id_of(target.name, target.url, target.family), due_at
+            )
+        )
+        self._on_checked(checked)
+        return checked
+
+    async def _pause_for_store(self, exc: StoreError) -> None:
+        """The store refuses writes for now: told once, tried again each minute."""
+        if not self._store_works.is_set():
+            return
+        self._store_works.clear()
+        self.metrics.store_errors.inc()
+        log.error("store_failed", error=exc)
+        while not self._stop.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stop.wait(), _STORE_PAUSE)
+            try:
+                await self.app.store.write(_touch)
+            except StoreRefused as refused:
+                self._refuse(refused)
+            except StoreError:
+                continue
+            else:
+                log.info("store_recovered")
+            break
+        self._store_works.set()
+
+    def _refuse(self, exc: StoreRefused) -> None:
+        log.error("store_refused", error=exc)
+        self._refused = exc
+        self._stop.set()
+
+    # --- stopping and reloading ---
+
+    @contextlib.contextmanager
+    def _signals(self):  # type: ignore[no-untyped-def]  # noqa: ANN202
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._asked_to_stop)
+        if self._reload is not None:
+            loop.add_signal_handler(signal.SIGHUP, lambda: loop.create_task(self.reload()) and None)
+        try:
+            yield
+        finally:
+            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+                loop.remove_signal_handler(number)
+
+    def _asked_to_stop(self) -> None:
+        if self._stop.is_set():
+            # Asked twice: what is under way is given up; the next start does it again.
+            raise SystemExit(130)
+        self._stop.set()
+        self._work.set()
+
+    async def reload(self) -> None:
+        """Put the config on disk in force, or keep the old one and say why."""
+        assert self._reload is not None  # noqa: S101
+        notify(f"RELOADING=1\nMONOTONIC_USEC={int(self.clock.monotonic() * 1e6)}")
+        try:
+            config = self._reload()
+            rules = compile_rules(config)
+        except WatcherError as exc:
+            log.error("config_refused", error=exc)
+        else:
+            self.config = config
+            self.app.use_rules(rules)
+            self.app.zone = config.watcher.timezone
+            self.agenda = await self._plan()
+            log.info("config_reloaded", sources=len(config.sources), rules=len(rules))
+        notify("READY=1")
+
+    async def _drain(self, tasks: Sequence[asyncio.Task[None]]) -> None:
+        """Let what is under way end; cancel what does not."""
+        self._store_works.set()
+        _, late = await asyncio.wait(tasks, timeout=DRAIN)
+        for task in late:
+            task.cancel()
+
+
+def _touch(records: Records) -> None:
+    """A write that changes nothing: does the store take it?"""
+    records.conn.execute("update sources set name = name where id = -1")
