@@ -8,7 +8,9 @@ three-valued answer (None is unknown). Pure. Must not put anything into words
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Collection, Mapping
+from operator import attrgetter
 
 from watcher import growth
 from watcher.matching import Doc, Node, Outcome, Text, spread, text_of
@@ -19,6 +21,7 @@ from watcher.rules import Rule
 NEW_WINDOW = 7 * growth.DAY
 """Later than this after listing and first sight, a ``new`` paper is a late bloomer."""
 _NOT_ASKED = object()
+_AT = attrgetter("at")
 _EPOCH_DAY = 719_163
 """``date(1970, 1, 1).toordinal()``."""
 
@@ -259,5 +262,7 @@ class Case:
         """Votes gained in the last 24 hours, for a paper older than that."""
         if self.upvotes is None:
             return None
-        before = growth.count_at(self.subject.history.looks, self.moment.now - growth.DAY)
+        looks, yesterday = self.subject.history.looks, self.moment.now - growth.DAY
+        upto = bisect_right(looks, yesterday, key=_AT)
+        before = growth.count_at(looks[:upto], yesterday)
         return None if before is None else self.upvotes - before

@@ -149,7 +149,8 @@ def surely_older(paper: Paper, *, now: datetime) -> float:
 
 def spread(values: Iterable[str] | None) -> str:
     """Fold several values into one field, so that no phrase runs across two of them."""
-    return " " + " \n ".join(filter(None, map(fold, values or ()))) + " "
+    joined = " \n ".join(filter(None, map(fold, values or ())))
+    return f" {joined} " if joined else " "
 
 
 def _one(value: str | None, shown: bool) -> str | None:

@@ -92,18 +92,18 @@ def _write_gaining(case: Case) -> Condition:
 
 
 def _write_wanted(rule: Rule, case: Case) -> Condition | None:
-    wanted = [query for query in (rule.query, rule.follows) if query is not None]
-    if not wanted or (rule.query is None and not rule.only_follows):
+    """The query, or the authors and organisations that stand in for it."""
+    follows = rule.follows
+    followed = None if follows is None else case.outcome(follows)
+    wanted = None if rule.query is None else case.outcome(rule.query)
+    decides = followed or (followed is None and wanted is False) or rule.only_follows
+    if follows is not None and decides:
+        value = _match(rule, case, follows)
+        return Condition(name="follows", value=value, need=follows.text, ok=followed)
+    if rule.query is None:
         return None
-    name = "query" if rule.query is not None else "follows"
-    need = rule.query.text if rule.query is not None else wanted[0].text
-    outcomes = [case.outcome(query) for query in wanted]
-    for query, outcome in zip(wanted, outcomes, strict=True):
-        if outcome is True:
-            return Condition(name=name, value=_match(rule, case, query), need=need, ok=True)
-    ok = None if None in outcomes else False
-    value = case.explain(wanted[outcomes.index(ok)])
-    return Condition(name=name, value=value, need=need, ok=ok)
+    value = case.explain(rule.query)
+    return Condition(name="query", value=value, need=rule.query.text, ok=wanted)
 
 
 def _write_exclude(rule: Rule, case: Case) -> Condition | None:
@@ -183,9 +183,12 @@ def _match(rule: Rule, case: Case, query: Query) -> str:
 
 def _entered(case: Case, rank: int) -> str:
     trending, now = case.moment.trending, case.moment.now
-    below = max(growth.TOP, rank + growth.RANK_NOISE)
-    for place in reversed(case.subject.history.places):
-        if place.source in trending and place.at <= now and place.rank > below:
+    places = [p for p in case.subject.history.places if p.source in trending and p.at <= now]
+    for place in reversed(places):
+        below = place.source == places[-1].source and place.rank > max(
+            growth.TOP, rank + growth.RANK_NOISE
+        )
+        if below:
             return f"entered the trending top {growth.TOP} at {rank} from {place.rank}"
     return f"entered the trending top {growth.TOP} at {rank}"
 
