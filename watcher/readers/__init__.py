@@ -1,0 +1,110 @@
+"""Readers: the bytes of a page -> ``Snapshot``, or ``ParseError``.
+
+Owns the choice of reader by content (never by file name) and the fall from one to the next.
+Must not do I/O or read a clock. To add a page format: write ``parse(body, *, url, at)`` in a
+module of its own and put a line into ``READERS``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Protocol
+
+import msgspec
+
+from watcher.errors import ParseError
+from watcher.model import PageKind, ReaderName, Snapshot
+from watcher.readers import api, cards, dump, island, text
+from watcher.readers.compare import differences
+from watcher.readers.island import island_bytes
+
+__all__ = ["READERS", "Reader", "choose", "cross_check", "fill", "island_bytes", "parse"]
+
+
+class Reader(Protocol):
+    """Bytes of a page, its address if known, the time of capture -> its cards."""
+
+    def __call__(self, body: bytes, *, url: str | None, at: datetime) -> Snapshot:
+        """Read the page; raises ``ParseError``."""
+
+
+READERS: Mapping[ReaderName, Reader] = {
+    ReaderName.ISLAND: island.parse,
+    ReaderName.API: api.parse,
+    ReaderName.CARDS: cards.parse,
+    ReaderName.DUMP: dump.parse,
+}
+
+_JSON_START = re.compile(rb"\s*+(?:\{\s*+[\"}]|\[\s*+(?:[\[{\"\]\d]|null|true|false))")
+_HTML_START = re.compile(rb"\s*+<(?:!|\?|[a-zA-Z])")
+_END_TAG_EVERY = 1_000
+"""A piece out of the middle of a page has at least one end tag in so many bytes; a text about
+pages has fewer."""
+
+
+def parse(
+    body: bytes, *, url: str | None = None, at: datetime, reader: ReaderName | None = None
+) -> Snapshot:
+    """Read a page, whatever its format.
+
+    ``at`` is the time of capture: dates without a year depend on it. ``reader`` forces one.
+    When the island cannot be read, the cards are, and a warning says so.
+
+    Raises:
+        ParseError: the page has no papers where it should have some, or is too odd to read.
+    """
+    body = text.from_utf16(body)
+    if not body.strip():
+        raise ParseError("the page is empty")
+    chosen = reader or choose(body)
+    try:
+        return READERS[chosen](body, url=url, at=at)
+    except ParseError as broken:
+        if reader is not None or chosen is not ReaderName.ISLAND:
+            raise
+        return _by_cards(body, url, at, broken)
+
+
+def choose(body: bytes) -> ReaderName:
+    """The reader for these bytes, by their content alone."""
+    start = body[3:] if body.startswith(b"\xef\xbb\xbf") else body
+    if _JSON_START.match(start):
+        return ReaderName.API
+    if _HTML_START.match(start) or body.count(b"</") * _END_TAG_EVERY > len(body):
+        return ReaderName.ISLAND if island.find(body) else ReaderName.CARDS
+    return ReaderName.DUMP
+
+
+def _by_cards(body: bytes, url: str | None, at: datetime, broken: ParseError) -> Snapshot:
+    try:
+        snapshot = cards.parse(body, url=url, at=at)
+    except ParseError as exc:
+        raise ParseError(f"{broken}; the cards do not help: {exc}") from exc
+    if not snapshot.cards:
+        raise broken
+    warning = f"read by its cards: {broken}"
+    return msgspec.structs.replace(snapshot, warnings=(warning, *snapshot.warnings))
+
+
+def cross_check(snapshot: Snapshot, body: bytes, *, url: str | None = None) -> tuple[str, ...]:
+    """What the cards of a page say otherwise than its island, as warnings; dear, for it builds
+    the tree. Empty for a snapshot of any other reader."""
+    if snapshot.reader is not ReaderName.ISLAND:
+        return ()
+    try:
+        by_cards = cards.parse(text.from_utf16(body), url=url, at=snapshot.taken_at)
+    except ParseError as exc:
+        if snapshot.cards or snapshot.kind is PageKind.TRENDING:
+            return (f"the island can be read, the cards cannot: {exc}",)
+        return ()
+    return differences(snapshot, by_cards)
+
+
+def fill(snapshot: Snapshot) -> dict[str, int]:
+    """For each field the page shows, how many of its cards have it."""
+    return {
+        name: sum(getattr(card, name) is not None for card in snapshot.cards)
+        for name in sorted(snapshot.shows)
+    }

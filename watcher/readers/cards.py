@@ -1,0 +1,459 @@
+"""The cards: what a page shows to people, read from its HTML.
+
+Owns lists of cards (the grids of 2024 to 2026, the trending list, search results); the page of
+one paper is ``paperpage.py``. Must not read the island. Poorer than the island (partial
+authors, rounded stars), and breaks with each redesign; therefore it relies on links, roles
+and written words before class names.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import date, datetime
+from typing import Any
+
+import msgspec
+from selectolax.lexbor import LexborHTMLParser, LexborNode
+
+from watcher.errors import ParseError
+from watcher.model import Card, PageKind, ReaderName, Snapshot, Value
+from watcher.readers import page, paperpage, shape, text
+from watcher.readers.drafts import AI_SUMMARY_AT_MOST, DASHES
+
+_MARKERS = re.compile(rb"<!--(?:\[-?\d*!?|\[!|\]|)-->")
+"""Svelte's comments, which split one text into several nodes."""
+
+_AUTHORS = re.compile(r"(?:·\s*)?(\d[\d,]*)\s+authors?", re.ASCII)
+_ORGANIZATION = re.compile(r"(?:https?://[^/\s]+)?/([A-Za-z0-9][\w.-]*)", re.ASCII)
+_SITE_PAGES = frozenset(
+    (
+        "papers",
+        "models",
+        "datasets",
+        "spaces",
+        "posts",
+        "docs",
+        "login",
+        "join",
+        "pricing",
+        "huggingface",
+        "enterprise",
+        "collections",
+        "tasks",
+        "blog",
+        "learn",
+        "terms-of-service",
+        "privacy",
+    )
+)
+_SUBMITTED = "Submitted by"
+_LOGIN = re.compile(r"\b(log|sign) ?in\b")
+_CHALLENGE = re.compile(r"just a moment|attention required|verify you are|human verification")
+_CHALLENGE_SIGNS = (b"awswaf", b"cf-challenge", b"captcha")
+_ERROR = re.compile(r"\b(4\d\d|5\d\d|error|too many requests|rate limit|not found)\b")
+_PAGER = re.compile(r"(?:https?://[^/\s]+)?/papers/(date|week|month)/[\w-]+", re.ASCII)
+_SHOWN_ALWAYS = frozenset(("rank", "paper_id", "title", "upvotes"))
+_SHOWN = {
+    # Grids show avatars, at most five; a card without an organization has authors instead.
+    "grid": frozenset(("comments", "submitted_by", "thumbnail", "author_count")),
+    "trending": frozenset(
+        ("stars", "github", "organization", "submitted_by", "published_on", "thumbnail")
+    ),
+    "search": frozenset(("abstract", "published_on", "comments", "organization")),
+}
+
+
+class Found(Value, frozen=True, kw_only=True):
+    """One article, read, and what its counts looked like."""
+
+    card: Card
+    rounded: frozenset[str] = frozenset()
+    layout: str = "grid"
+
+
+def tree(body: bytes) -> LexborHTMLParser:
+    """The page's tree without Svelte's markers.
+
+    Raises:
+        ParseError: the markup is too hostile to build a tree of it.
+    """
+    body = _MARKERS.sub(b"", text.utf8(body))
+    shape.check(body)
+    return LexborHTMLParser(body)
+
+
+def parse(body: bytes, *, url: str | None, at: datetime) -> Snapshot:
+    """Read a page by its cards.
+
+    Raises:
+        ParseError: the page is cut off, is no page of papers (login, challenge, error, foreign
+            layout), or has no papers where it should have some.
+    """
+    hint = page.hint(url)
+    dom = tree(body)
+    if paperpage.is_one(dom, hint):
+        return paperpage.parse(dom, hint=hint, at=at)
+    articles = dom.css("article")
+    warnings: list[str] = []
+    articles = _whole(body, articles, warnings)
+    kind, query = _kind(dom, hint)
+    today = _header_day(dom, at.date())
+    found = list(_read(articles, _reference_day(kind, today, at), warnings))
+    if articles and not found:
+        raise ParseError(f"none of the page's {len(articles)} articles is a paper: foreign layout")
+    if not found:
+        _expect_empty(dom, body, kind)
+    layout = _layout(found, kind)
+    kind = kind or _kind_of_layout(dom, layout)
+    return Snapshot(
+        reader=ReaderName.CARDS,
+        taken_at=at,
+        cards=_placed(found, kind, warnings),
+        kind=kind,
+        listed_on=(_dated(dom) or hint.day or today) if kind is PageKind.DAILY else None,
+        shows=_shows(layout, found),
+        rounded=frozenset().union(*(one.rounded for one in found)),
+        warnings=tuple(warnings),
+        query=query if kind is PageKind.SEARCH else None,
+    )
+
+
+# --- the page around the cards -------------------------------------------------------------
+
+
+def _whole(body: bytes, articles: list[LexborNode], warnings: list[str]) -> list[LexborNode]:
+    """The articles without one that is cut off.
+
+    A document that ends too early is refused, since nobody knows how many cards are missing; a
+    fragment that never was a document loses its cut article only.
+    """
+    last_open, last_close = body.rfind(b"<article"), body.rfind(b"</article")
+    cut = last_open > last_close
+    head = body[:2_000].lower()
+    if b"<html" in head or b"<!doctype" in head:
+        tail = body[max(last_close, 0) :].lower()
+        ends = any(end in tail for end in (b"</main", b"</body", b"</html"))
+        if cut or (articles and not ends):
+            raise ParseError(f"the page is cut off after {len(articles)} articles")
+    elif cut and articles:
+        warnings.append("the last article is cut off and was left out")
+        return articles[:-1]
+    return articles
+
+
+def _kind(dom: LexborHTMLParser, hint: page.Hint) -> tuple[PageKind | None, str | None]:
+    """What the page says goes before what the address says."""
+    field = dom.css_first("input[name=daily-papers-search]")
+    query = text.clean(field.attributes.get("value"), page.QUERY_LIMIT) if field else None
+    if query or hint.kind is PageKind.SEARCH:
+        return PageKind.SEARCH, query or hint.query
+    if _title(dom, "h1").startswith("Trending Papers") or _title(dom, "title").startswith(
+        "Trending Papers"
+    ):
+        return PageKind.TRENDING, None
+    return hint.kind or _pager_kind(dom), None
+
+
+def _pager_kind(dom: LexborHTMLParser) -> PageKind | None:
+    periods = {
+        match[1]
+        for link in dom.css("a[href*='/papers/']")
+        if (match := _PAGER.fullmatch(link.attributes.get("href") or ""))
+    }
+    if len(periods) == 1:
+        return page.period_kind(periods.pop())
+    return PageKind.DAILY if _dated(dom) else None
+
+
+def _kind_of_layout(dom: LexborHTMLParser, layout: str) -> PageKind | None:
+    if layout != "grid":
+        return PageKind(layout)
+    return PageKind.DAILY if _title(dom, "h1").startswith("Daily Papers") else None
+
+
+def _title(dom: LexborHTMLParser, tag: str) -> str:
+    node = dom.css_first(tag)
+    return (text.clean(node.text()) or "") if node else ""
+
+
+def _dated(dom: LexborHTMLParser) -> date | None:
+    """The list day in the header of a daily page."""
+    node = dom.css_first("time[datetime]")
+    if node is None or _inside_article(node):
+        return None
+    return text.iso_day(node.attributes.get("datetime"))
+
+
+def _inside_article(node: LexborNode) -> bool:
+    parent = node.parent
+    while parent is not None:
+        if parent.tag == "article":
+            return True
+        parent = parent.parent
+    return False
+
+
+def _header_day(dom: LexborHTMLParser, at: date) -> date | None:
+    """The day written in a box of the header (``Oct 2``), before the first article."""
+    main = dom.css_first("main") or dom.body
+    if main is None:
+        return None
+    for node in main.traverse(include_text=True):
+        if node.tag == "article":
+            return None
+        if node.is_text_node and (found := text.day(node.text_content, at)):
+            return found
+    return None
+
+
+def _reference_day(kind: PageKind | None, today: date | None, at: datetime) -> date:
+    """The day on which year-less dates were written: a search page shows the day it was made."""
+    if kind is PageKind.SEARCH and today:
+        return today
+    return at.date()
+
+
+def _expect_empty(dom: LexborHTMLParser, body: bytes, kind: PageKind | None) -> None:
+    """Let an empty list pass; refuse everything else, naming what it seems to be."""
+    if refusal := _refusal(dom, body):
+        raise ParseError(refusal)
+    if kind is PageKind.TRENDING:
+        raise ParseError("the trending page shows no papers")
+
+
+def _refusal(dom: LexborHTMLParser, body: bytes) -> str | None:
+    title, heading = _title(dom, "title"), _title(dom, "h1")
+    if heading.startswith(("Daily Papers", "Trending Papers")) or b"DailyPapersPage" in body:
+        ends = any(end in body for end in (b"</main", b"</body", b"</html"))
+        return None if ends else "the page is cut off before its first paper"
+    lowered = f"{title} {heading}".lower()
+    if dom.css_first("input[type=password]") or _LOGIN.search(lowered):
+        what = "a login page instead of papers"
+    elif any(sign in body for sign in _CHALLENGE_SIGNS) or _CHALLENGE.search(lowered):
+        what = "a challenge for browsers instead of papers"
+    elif _ERROR.search(lowered):
+        what = "an error page instead of papers"
+    elif dom.css_first("a[href*='/papers/']"):
+        what = "the page links to papers but in a foreign layout"
+    else:
+        what = "the page has no island and no cards: not a page of papers"
+    said = title or heading
+    return f"{what} ({said[:100]})" if said else what
+
+
+# --- one article ---------------------------------------------------------------------------
+
+
+def _read(articles: list[LexborNode], today: date, warnings: list[str]) -> Iterator[Found]:
+    """Each paper once, in page order. A card without a title is a warning."""
+    seen: set[str] = set()
+    for position, article in enumerate(articles, start=1):
+        found = _read_article(article, today)
+        if found is None:
+            warnings.append(f"article {position} has no title and was left out")
+        elif found.card.paper_id in seen:
+            warnings.append(
+                f"article {position} was left out: {found.card.paper_id} is on the page already"
+            )
+        else:
+            if found.card.paper_id:
+                seen.add(found.card.paper_id)
+            yield found
+
+
+def _read_article(article: LexborNode, today: date) -> Found | None:
+    """One article. Of a desktop and a mobile copy inside it the first counts."""
+    heading = article.css_first("h3, h2, h4")
+    title = text.clean(heading.text(), text.TITLE_LIMIT) if heading else None
+    if heading is None or title is None:
+        return None
+    links = [(a, a.attributes.get("href") or "") for a in article.css("a[href]")]
+    words = _words(article)
+    paper_id = _paper_id(heading, links)
+    upvotes, dashed, votes_rounded = _upvotes(article, links)
+    github, stars, stars_rounded = _github(links)
+    body_text = _body_text(article, links, heading)
+    author_count = _author_count(words)
+    published = next((d for word in words if (d := text.day(word, today))), None)
+    rounded = {"upvotes": votes_rounded, "stars": stars_rounded}
+    thumbnail = _thumbnail(links)
+    card = Card(
+        paper_id=paper_id,
+        title=title,
+        abstract=body_text,
+        authors=_authors(article),
+        author_count=author_count,
+        published_on=published,
+        upvotes=upvotes,
+        comments=_comments(links),
+        stars=stars,
+        github=github,
+        organization=_organization(links),
+        submitted_by=_submitted_by(words),
+        thumbnail=thumbnail,
+        dashed=dashed,
+    )
+    return Found(
+        card=card,
+        rounded=frozenset(name for name, is_rounded in rounded.items() if is_rounded),
+        layout=_layout_of(card, links),
+    )
+
+
+def _layout_of(card: Card, links: list[tuple[LexborNode, str]]) -> str:
+    if card.github or any("arxiv.org/abs/" in href for _, href in links):
+        return "trending"
+    return "search" if card.abstract and not card.thumbnail else "grid"
+
+
+def _words(article: LexborNode) -> list[str]:
+    """The article's texts, one per node."""
+    return [
+        word
+        for node in article.traverse(include_text=True)
+        if node.is_text_node and (word := text.clean(node.text_content))
+    ]
+
+
+def _paper_id(heading: LexborNode, links: list[tuple[LexborNode, str]]) -> str | None:
+    inner = heading.css_first("a[href]")
+    first = text.paper_path(inner.attributes.get("href")) if inner else None
+    return first or next((p for _, href in links if (p := text.paper_path(href))), None)
+
+
+def _upvotes(
+    article: LexborNode, links: list[tuple[LexborNode, str]]
+) -> tuple[int | None, bool, bool]:
+    """Votes, whether a dash stood there, whether they are rounded."""
+    boxes = [a for a, href in links if "/login?next=" in href]
+    boxes += article.css("[role=checkbox], div.leading-none, div.text-orange-500")
+    for box in boxes:
+        written = (text.clean(box.text()) or "").removeprefix("Upvote").strip()
+        if written in DASHES:
+            return None, True, False
+        number, rounded = text.count(written)
+        if number is not None:
+            return number, False, rounded
+    return None, False, False
+
+
+def _comments(links: list[tuple[LexborNode, str]]) -> int | None:
+    """The link to the discussion is absent when there are none."""
+    for link, href in links:
+        if href.endswith("#community"):
+            return text.count(text.clean(link.text()))[0]
+    return 0
+
+
+def _github(links: list[tuple[LexborNode, str]]) -> tuple[str | None, int | None, bool]:
+    for link, href in links:
+        written = text.clean(link.text()) or ""
+        if written.startswith("GitHub") and (address := text.link(href)):
+            return (address, *text.count(written.removeprefix("GitHub").strip()))
+    return None, None, False
+
+
+def _body_text(
+    article: LexborNode, links: list[tuple[LexborNode, str]], heading: LexborNode
+) -> str | None:
+    """The abstract or summary. Highlighted words are joined exactly as they are written."""
+    for paragraph in article.css("p"):
+        if written := text.clean(paragraph.text()):
+            return written
+    title = heading.text()
+    for link, href in links:
+        if text.paper_path(href) and "#" not in href and link.css_first("ul, img, video") is None:
+            written = link.text()
+            if written != title and (found := text.clean(written)) and len(found) >= 40:
+                return found
+    return None
+
+
+def _author_count(words: list[str]) -> int | None:
+    for word in words:
+        if found := _AUTHORS.fullmatch(word):
+            return text.count(found[1])[0]
+    return None
+
+
+def _authors(article: LexborNode) -> tuple[str, ...] | None:
+    """The names at the avatars: logins where there is an account; at most five are shown."""
+    avatars = article.css_first("ul")
+    if avatars is None:
+        return None
+    names = [
+        name
+        for item in avatars.css("li[title]")
+        if (name := text.clean(item.attributes.get("title"), text.NAME_LIMIT))
+    ]
+    if "flex-row-reverse" in (avatars.attributes.get("class") or ""):
+        names.reverse()
+    return tuple(names) or None
+
+
+def _organization(links: list[tuple[LexborNode, str]]) -> str | None:
+    for link, href in links:
+        found = _ORGANIZATION.fullmatch(href)
+        if found and found[1] not in _SITE_PAGES and link.css_first("img, svg, span"):
+            return text.clean(link.text(), text.NAME_LIMIT)
+    return None
+
+
+def _submitted_by(words: list[str]) -> str | None:
+    """The login after the badge's words, in the same text or the next one."""
+    for place, word in enumerate(words):
+        if word.startswith(_SUBMITTED):
+            rest = word.removeprefix(_SUBMITTED).strip()
+            following = words[place + 1] if place + 1 < len(words) else ""
+            return text.clean(rest or following, text.NAME_LIMIT)
+    return None
+
+
+def _thumbnail(links: list[tuple[LexborNode, str]]) -> str | None:
+    for link, href in links:
+        if text.paper_path(href):
+            media = link.css_first("video, img")
+            if media is not None and link.css_first("ul") is None:
+                source = media.attributes.get("src")
+                nested = media.css_first("source[src]")
+                return text.link(source or (nested.attributes.get("src") if nested else None))
+    return None
+
+
+# --- all articles --------------------------------------------------------------------------
+
+
+def _layout(found: list[Found], kind: PageKind | None) -> str:
+    if kind in (PageKind.TRENDING, PageKind.SEARCH):
+        return str(kind)
+    layouts = [one.layout for one in found]
+    return max(("grid", "trending", "search"), key=layouts.count)
+
+
+def _shows(layout: str, found: list[Found]) -> frozenset[str]:
+    shows = _SHOWN_ALWAYS | _SHOWN[layout]
+    if layout == "grid":
+        # Young grids have the organization's pill in the authors' place.
+        if any(one.card.organization for one in found):
+            return (shows | {"organization"}) - {"author_count"}
+        return shows | {"authors"}
+    return shows
+
+
+def _placed(found: list[Found], kind: PageKind | None, warnings: list[str]) -> tuple[Card, ...]:
+    """Rank the cards from 1 and settle what depends on the kind of page."""
+    if missing := sum(one.card.paper_id is None for one in found):
+        warnings.append(f"{missing} cards have no link to their paper")
+    return tuple(_settled(one, rank, kind) for rank, one in enumerate(found, start=1))
+
+
+def _settled(one: Found, rank: int, kind: PageKind | None) -> Card:
+    changes: dict[str, Any] = {"rank": rank}
+    if kind is PageKind.TRENDING:
+        changes["comments"] = None
+        if one.card.abstract and len(one.card.abstract) <= AI_SUMMARY_AT_MOST:
+            changes |= {"abstract": None, "ai_summary": one.card.abstract}
+    if one.card.dashed and kind in (PageKind.DAILY, PageKind.WEEK, PageKind.MONTH):
+        changes |= {"upvotes": 0, "dashed": False}  # whatever stands there is listed
+    return msgspec.structs.replace(one.card, **changes)
