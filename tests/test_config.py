@@ -411,9 +411,9 @@ def test_what_is_not_toml_is_named_with_line_and_column(text, where):
     ("data", "says"),
     [
         (b"[watcher]\nx = '\xff'", "config.toml:2 is not UTF-8"),
-        (b"x = " + b"[" * 50_000, "nested too deeply"),
-        (b"x = " + b"9" * 5_000, "this is not TOML"),
-        (b"#" * 1_000_001, "this is no config"),
+        pytest.param(b"x = " + b"[" * 50_000, "nested too deeply", id="deep"),
+        pytest.param(b"x = " + b"9" * 5_000, "this is not TOML", id="wide"),
+        pytest.param(b"#" * 16_000_001, "this is no config", id="huge"),
     ],
 )
 def test_bytes_that_are_no_config_are_refused(data, says):
@@ -849,7 +849,7 @@ def test_a_secret_file_is_looked_for_at_the_service_manager_first(tmp_path):
         (b"", "is empty"),
         (b" \n", "is empty"),
         (b"\xff\xfe", "is not UTF-8 text"),
-        (b"x" * 70_000, "too large for a secret"),
+        pytest.param(b"x" * 70_000, "too large for a secret", id="large"),
         (b"a\x00b", "control characters"),
     ],
 )

@@ -93,10 +93,12 @@ def check_source(draft: Draft, drafts: Drafts, report: Report) -> None:
 
 def _is_private(url: str) -> bool:
     host = urlsplit(url).hostname or ""
+    if not (":" in host or host[-1:].isdigit()):  # a name, which only the guard can look up
+        return is_loopback_url(url)
     try:
         return not ipaddress.ip_address(host).is_global
     except ValueError:
-        return is_loopback_url(url)
+        return False
 
 
 def _unknown_name(name: str, noun: str, known: Iterable[str]) -> str:

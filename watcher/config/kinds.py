@@ -61,12 +61,8 @@ class Key(Value, frozen=True, kw_only=True):
     path: bool
     """A path, to be made absolute."""
     meaning: str
-
-    @property
-    def spellings(self) -> tuple[str, ...]:
-        """Every key by which the value may be given."""
-        more = (f"{self.name}_file", f"{self.name}_env") if self.secret else ()
-        return (self.name, *more)
+    spellings: tuple[str, ...]
+    """Every key by which the value may be given."""
 
 
 TEXT = Kind(name="text", read=values.read_text)
@@ -241,15 +237,18 @@ def _key(field: msgspec.structs.FieldInfo) -> Key:
     core = _core(field.type)
     required = field.default is msgspec.NODEFAULT and field.default_factory is msgspec.NODEFAULT
     default = None if required else field.default
+    name = field.encode_name
+    hidden = isinstance(core, type) and issubclass(core, Secret)
     return Key(
-        name=field.encode_name,
+        name=name,
         attribute=field.name,
         kind=_kind(field.type),
         default=default,
         required=required,
-        secret=core if isinstance(core, type) and issubclass(core, Secret) else None,
+        secret=core if hidden else None,
         path=core is Path,
         meaning=next((n for n in _notes(field.type) if isinstance(n, str)), ""),
+        spellings=(name, f"{name}_file", f"{name}_env") if hidden else (name,),
     )
 
 

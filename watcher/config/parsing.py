@@ -18,7 +18,6 @@ import msgspec
 from watcher.config import checks
 from watcher.config.checks import Drafts
 from watcher.config.kinds import keys_of
-from watcher.config.lines import find_lines
 from watcher.config.nearest import nearest
 from watcher.config.reading import Draft, Reader
 from watcher.config.report import Place, Report
@@ -56,7 +55,8 @@ TABLES: dict[str, type[msgspec.Struct]] = {
 ARRAYS: dict[str, type[msgspec.Struct]] = {"source": Source, "rule": Rule}
 SWITCHED = ("web", "backup", "archive")
 """Tables whose presence turns something on."""
-MAX_BYTES = 1_000_000
+MAX_BYTES = 16_000_000
+"""More than a hundred thousand sources; a larger file is something else."""
 FOLLOW = timedelta(days=7)
 _PLACE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 
@@ -144,7 +144,7 @@ def parse_in(data: bytes, options: Options, around: Surroundings) -> Config:
     """``parse`` with everything that stands around the bytes in one value."""
     text = _decode(data, around.file)
     document = _toml(text, around.file)
-    report = Report(around.file, find_lines(text))
+    report = Report(around.file, text)
     reader = Reader(report, around, _homes(options))
     drafts = Drafts()
     _read_root(document, reader)

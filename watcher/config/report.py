@@ -6,7 +6,9 @@ One line each: ``config.toml:12 [source "trending"] evry: unknown key; did you m
 
 from __future__ import annotations
 
-from watcher.config.lines import Path, line_of
+from functools import cached_property
+
+from watcher.config.lines import Path, find_lines, line_of
 from watcher.errors import ConfigError
 
 
@@ -23,15 +25,15 @@ class Place:
 
     def __init__(self, path: Path, label: str) -> None:
         self.path = path
-        self.label = printable(label)
+        self.label = label
 
 
 class Report:
     """Problems and warnings of one file, in the order of its lines."""
 
-    def __init__(self, file: str, lines: dict[Path, int]) -> None:
+    def __init__(self, file: str, text: str) -> None:
         self.file = file
-        self.lines = lines
+        self.text = text
         self._problems: list[tuple[int, str]] = []
         self._warnings: list[tuple[int, str]] = []
 
@@ -43,11 +45,15 @@ class Report:
         """Something that works but deserves a look."""
         self._warnings.append(self._line(place, key, message))
 
+    @cached_property
+    def _lines(self) -> dict[Path, int]:
+        return find_lines(self.text)  # only a config with something to say about is scanned
+
     def _line(self, place: Place, key: str, message: str) -> tuple[int, str]:
         path = (*place.path, key) if key else place.path
-        line = line_of(self.lines, path)
+        line = line_of(self._lines, path)
         where = f"{self.file}:{line}" if line else self.file
-        words = [where, place.label, f"{printable(key)}: {message}" if key else message]
+        words = [where, printable(place.label), f"{printable(key)}: {message}" if key else message]
         return line or 0, " ".join(word for word in words if word)
 
     @property

@@ -133,7 +133,8 @@ def read_text(value: object) -> str:
     text = value.strip()
     if not text:
         raise BadValue("is empty; give a text or leave the key out")
-    if any(unicodedata.category(c) in ("Cc", "Cs") and c not in "\n\t" for c in text):
+    odd = (c for c in text if not c.isprintable() and c not in "\n\t")
+    if any(unicodedata.category(c) in ("Cc", "Cs") for c in odd):
         raise BadValue("holds control characters")
     return text
 
@@ -304,6 +305,8 @@ def is_loopback(host: str) -> bool:
     """Whether a host name or literal address can only be this machine."""
     if host.lower() == "localhost" or host.lower().endswith(".localhost"):
         return True
+    if not (":" in host or host[-1:].isdigit()):
+        return False
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -316,7 +319,7 @@ def split_url(value: object, schemes: tuple[str, ...], example: str) -> SplitRes
     if not isinstance(value, str):
         raise BadValue(expected)
     text = value.strip()
-    if not text or any(c.isspace() or not c.isprintable() for c in text) or "\\" in text:
+    if not text.isprintable() or not text or " " in text or "\\" in text:
         raise BadValue(f"{expected}, without spaces or control characters")
     try:
         parts = urlsplit(text)
@@ -325,7 +328,7 @@ def split_url(value: object, schemes: tuple[str, ...], example: str) -> SplitRes
         raise BadValue(f"is not an address: {exc}") from None
     if parts.scheme not in schemes:
         raise BadValue(f"{expected}; it must start with {' or '.join(schemes)}")
-    if not host or port == 0 or not (_is_address(host) or _DOMAIN.fullmatch(host.rstrip("."))):
+    if not host or port == 0 or not (_DOMAIN.fullmatch(host.rstrip(".")) or _is_address(host)):
         raise BadValue(f"{expected}; its host or port is not valid")
     return parts
 
