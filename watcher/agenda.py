@@ -34,6 +34,8 @@ class Target(Value, frozen=True, kw_only=True):
     family: str
     """The source of the config it belongs to: rules know it by this name."""
     kind: PageKind | None = None
+    day: date | None = None
+    """The day of a daily source's past; None for the source itself."""
 
     @property
     def host(self) -> str:
@@ -231,6 +233,7 @@ def past_days(source: Source, today: date, every: timedelta) -> Iterable[tuple[T
                 url=page_of(day),
                 family=source.name,
                 kind=source.kind or PageKind.DAILY,
+                day=day,
             ),
             pace,
         )

@@ -255,7 +255,9 @@ def record_seen(app: App, records: Records, visit: Visit, seen: Seen) -> Checked
         for m, paper in zip(met, papers, strict=True)
     ]
     trending = frozenset({source}) if snapshot.kind is PageKind.TRENDING else frozenset()
-    told, known = judge(app, records, subjects, now=now, source=source, trending=trending)
+    told, known = judge(
+        app, records, subjects, target=target, now=now, source=source, trending=trending
+    )
     records.sources.keep_order(source, to_unix(now), [m.row for m in met], ranked=bool(trending))
     _keep(app, records, source, seen.memory)
     records.sources.succeed(
@@ -295,7 +297,7 @@ def record_unchanged(app: App, records: Records, visit: Visit, seen: Seen) -> Ch
     state = records.sources.state(target.name)
     since = state.last_ok_at if state else None
     subjects = _ripened(app, records, target, since, now) if since else []
-    told, known = judge(app, records, subjects, now=now, source=source)
+    told, known = judge(app, records, subjects, target=target, now=now, source=source)
     _keep(app, records, source, seen.memory)
     records.sources.succeed(source, now)
     records.sources.record_check(
@@ -335,6 +337,7 @@ def judge(
     records: Records,
     subjects: Sequence[Subject],
     *,
+    target: Target,
     now: datetime,
     source: int,
     trending: frozenset[int] = frozenset(),
@@ -342,14 +345,8 @@ def judge(
     """Decide, and record the events and what is owed; how many are told and how many known."""
     if not app.rules or not subjects:
         return 0, 0
-    family = subjects[0].source
     baseline, rules = app.learnt(records, now)
-    pairs = records.events.pairs(family)
-    first = frozenset(
-        (rule.name, family)
-        for rule in rules
-        if (not rule.sources or family in rule.sources) and pairs.get(rule.name) != rule.fingerprint
-    )
+    first = first_looks(records, rules, target)
     told_today = {}
     if any(rule.budget is not None for rule in rules):
         told_today = records.events.told_since(learning.midnight(now, app.zone))
@@ -358,17 +355,37 @@ def judge(
         baseline=baseline,
         trending=trending,
         said=records.events.said([subject.paper.row for subject in subjects]),
-        first_looks=first,
+        first_looks=frozenset((rule.name, target.family) for rule in first),
         told_today=told_today,
     )
     decisions = decide(rules, subjects, moment, matches=app.matches)
-    for rule, _ in first:
-        wording = next(r.fingerprint for r in rules if r.name == rule)
-        records.events.keep_pair(rule, family, wording, now)
+    for rule in first:
+        records.events.keep_pair(rule.name, target.name, rule.fingerprint, now)
     events = _record(records, decisions, {s.paper.row: s.paper for s in subjects}, now, source)
     app.owe(records, [(event, over) for event, over in events if not event.known], now)
     known = sum(event.known for event, _ in events)
     return len(events) - known, known
+
+
+def first_looks(records: Records, rules: Sequence[Rule], target: Target) -> tuple[Rule, ...]:
+    """The rules whose first judged snapshot of this target it is: what is there is known.
+
+    A past day of a daily source has a first look of its own only if it lies before the
+    rule's first look at the source; a day that came later was missed, and is told.
+    """
+    wanted = [rule for rule in rules if not rule.sources or target.family in rule.sources]
+    mine = records.events.pairs(target.name)
+    unseen = [rule for rule in wanted if mine.get(rule.name, ("",))[0] != rule.fingerprint]
+    if not unseen or target.day is None:
+        return tuple(unseen)
+    began = records.events.pairs(target.family)
+    return tuple(
+        rule
+        for rule in unseen
+        if rule.name not in began
+        or began[rule.name][0] != rule.fingerprint
+        or target.day < began[rule.name][1].date()
+    )
 
 
 def _record(

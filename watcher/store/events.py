@@ -87,10 +87,12 @@ class Events:
 
     # --- baselines of pairs (rule, source) ---
 
-    def pairs(self, source: str) -> dict[str, str]:
-        """Rule name to the fingerprint under which this source was first judged by it."""
-        rows = self._conn.execute("select rule, fingerprint from pairs where source = ?", (source,))
-        return dict(rows.fetchall())
+    def pairs(self, source: str) -> dict[str, tuple[str, datetime]]:
+        """Rule to the wording (fingerprint) and the time at which it first judged a source."""
+        rows = self._conn.execute(
+            "select rule, fingerprint, at from pairs where source = ?", (source,)
+        )
+        return {rule: (fingerprint, from_text(at)) for rule, fingerprint, at in rows}
 
     def keep_pair(self, rule: str, source: str, fingerprint: str, at: datetime) -> None:
         """The first snapshot of this pair has been judged under this wording of the rule."""

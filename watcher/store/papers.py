@@ -385,6 +385,15 @@ class Papers:
         found = self._conn.execute("select key from papers where id = ?", (row,)).fetchone()
         return str(found[0])
 
+    def sources_of(self, row: int) -> tuple[str, ...]:
+        """The families of sources that ever showed a paper."""
+        rows = self._conn.execute(
+            "select distinct o.family from sightings s join sources o on o.id = s.source"
+            " where s.paper = ?",
+            (row,),
+        )
+        return tuple(name for (name,) in rows)
+
     def first_seen(self, since: int) -> int | None:
         """When the first paper met at or after an instant was met."""
         row = self._conn.execute(

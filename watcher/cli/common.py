@@ -1,0 +1,156 @@
+"""What the verbs share: finding the config, opening the records, printing.
+
+Owns the options ``-c``, ``-v`` and ``--json`` of single verbs, and the forms of numbers and
+times for people.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+from zoneinfo import ZoneInfo
+
+import click
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from watcher import telemetry
+from watcher.config import Config, find, load
+from watcher.errors import ConfigError, WatcherError
+from watcher.store import Records, open_records
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+as_json = click.option("--json", "json_", is_flag=True, help="Print JSON, complete, on stdout.")
+
+
+def config_options(command: F) -> F:
+    """``-c`` and ``-v`` after the verb too, where people write them."""
+
+    @click.option("-c", "--config", "config_path", type=click.Path(), help="The config.toml.")
+    @click.option("-v", "--verbose", count=True, help="Say more; twice for debugging.")
+    @click.pass_context
+    @functools.wraps(command)
+    def wrapped(
+        ctx: click.Context, /, *args: Any, config_path: str | None, verbose: int, **kw: Any
+    ) -> Any:
+        if config_path is not None:
+            ctx.obj["config"] = config_path
+        ctx.obj["verbose"] += verbose
+        return ctx.invoke(command, *args, **kw)
+
+    return wrapped  # type: ignore[return-value]
+
+
+def explicit_config() -> Path | None:
+    """The config named on the command line."""
+    named = click.get_current_context().obj["config"]
+    return Path(named) if named else None
+
+
+def config_path() -> Path:
+    """The config in use; ConfigError when there is none."""
+    return find(explicit_config(), os.environ, Path.cwd())
+
+
+def read_config(path: Path | None = None) -> Config:
+    """The config in use, checked. Raises ConfigError with every problem."""
+    from watcher.channels import OPTIONS
+    from watcher.query import compile_query
+
+    return load(path or config_path(), OPTIONS, os.environ, check_query=compile_query)
+
+
+def has_config() -> bool:
+    """Whether there is a config at all."""
+    try:
+        config_path()
+    except ConfigError:
+        return explicit_config() is not None or bool(os.environ.get("WATCHER_CONFIG"))
+    return True
+
+
+def records_of(config: Config) -> Records:
+    """The records of a config, beside a running daemon. Raises StoreError, StoreRefused."""
+    return open_records(Path(config.watcher.database))
+
+
+def set_up_log(*, default: str = "info") -> None:
+    """The log on stderr, as talkative as ``-v`` asks."""
+    verbose = click.get_current_context().obj["verbose"]
+    level = "debug" if verbose > 1 else "info" if verbose else default
+    telemetry.configure(level=level)
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Where tables and colours go; plain when it is no terminal."""
+    return Console(stderr=stderr, highlight=False, soft_wrap=not sys.stdout.isatty())
+
+
+def print_json(value: Any) -> None:
+    """One JSON value, one line."""
+    sys.stdout.write(msgspec.json.encode(value, enc_hook=_encode).decode() + "\n")
+
+
+def print_json_lines(values: Iterable[Any]) -> None:
+    """One JSON object a line."""
+    for value in values:
+        print_json(value)
+
+
+def _encode(value: Any) -> Any:
+    if isinstance(value, (Path, ZoneInfo)):
+        return str(value)
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    raise NotImplementedError(f"cannot print {type(value).__name__}")
+
+
+def table(title: str | None, columns: Sequence[str | tuple[str, str]]) -> Table:
+    """A quiet table; ``(name, "right")`` aligns a column of numbers."""
+    made = Table(title=title, box=None, header_style="bold", pad_edge=False, title_justify="left")
+    for column in columns:
+        name, justify = (column, "left") if isinstance(column, str) else column
+        made.add_column(name, justify=justify, overflow="fold")  # type: ignore[arg-type]
+    return made
+
+
+def age(at: datetime | None, now: datetime | None = None) -> str:
+    """``5 min ago``, ``in 2 h``, ``never``."""
+    if at is None:
+        return "never"
+    seconds = ((now or datetime.now(UTC)) - at).total_seconds()
+    words = span(abs(seconds))
+    if abs(seconds) < 1:
+        return "now"
+    return f"{words} ago" if seconds > 0 else f"in {words}"
+
+
+def span(seconds: float) -> str:
+    """A duration in its largest sensible unit."""
+    for size, unit in ((86_400, "days"), (3_600, "h"), (60, "min")):
+        if seconds >= 2 * size or (unit != "days" and seconds >= size):
+            return f"{int(seconds // size)} {unit}"
+    return f"{int(seconds)} s"
+
+
+def count(value: int | None) -> str:
+    """``1,234``; unknown is a dash, not a zero."""
+    return "–" if value is None else f"{value:,}"
+
+
+def fail(message: str, code: int = 1) -> None:
+    """Print an error and leave."""
+    click.echo(f"watcher: {message}", err=True)
+    sys.exit(code)
+
+
+def describe(exc: WatcherError) -> str:
+    """An error as one line."""
+    return " ".join(str(exc).split())

@@ -1,0 +1,155 @@
+"""``run``, ``once``, ``demo``: the main job."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import click
+from rich.markup import escape
+
+from watcher.cli import TEMPORARY
+from watcher.cli.common import (
+    as_json,
+    config_options,
+    config_path,
+    console,
+    count,
+    print_json,
+    read_config,
+    set_up_log,
+)
+from watcher.model import CheckOutcome
+from watcher.watch import Checked
+
+
+def event_loop() -> asyncio.Runner:
+    """A runner on uvloop where it runs, else on asyncio's own loop."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.Runner()
+    return asyncio.Runner(loop_factory=uvloop.new_event_loop)
+
+
+@click.command()
+@config_options
+def run() -> int:
+    """Run the daemon: visit the sources on their schedule until told to stop.
+
+    SIGTERM or Ctrl-C ends it within seconds, a second one at once; SIGHUP reads the config
+    anew. Logs go to stderr, as JSON when that is no terminal.
+    """
+    from watcher.daemon import Daemon
+    from watcher.telemetry import log
+
+    set_up_log()
+    path = config_path()
+    config = read_config(path)
+    log.info("daemon_started", config=str(path))
+    for warning in config.warnings:
+        log.warning("config_warned", warning=warning)
+
+    async def live() -> int:
+        return await Daemon(config, reload=lambda: read_config(path)).run()
+
+    with event_loop() as runner:
+        return runner.run(live())
+
+
+@click.command()
+@click.option("--source", "sources", multiple=True, metavar="NAME", help="Only this source.")
+@click.option("--due", is_flag=True, help="Only what is due.")
+@as_json
+@config_options
+def once(sources: tuple[str, ...], due: bool, json_: bool) -> int:
+    """Visit every source now, deliver what is due, and exit.
+
+    Exits 75 when a source or a message failed; the rest was done all the same.
+
+    \b
+    Examples:
+      watcher once
+      watcher once --source trending
+      watcher once --due            from a timer, instead of the daemon
+    """
+    from watcher.daemon import Daemon
+
+    set_up_log(default="error")
+    config = read_config()
+    for name in sources:
+        config.source(name)
+    out = console(stderr=json_)
+    show = _Lines(out, len(config.sources)).show if not json_ else None
+
+    async def live() -> tuple[Checked, ...]:
+        daemon = Daemon(config, on_checked=show)
+        return await daemon.once(sources or None, due_only=due)
+
+    with event_loop() as runner:
+        done = runner.run(live())
+    if json_:
+        print_json(done)
+    elif not done:
+        out.print("nothing is due" if due else "no source is configured")
+    elif any(checked.baseline for checked in done):
+        out.print(
+            "\nThe first visit of a source is its baseline: what is there is remembered and told "
+            'to nobody.\nSee it with `watcher papers`; a rule with [bold]known = "tell"[/] tells '
+            "what is there already."
+        )
+    return TEMPORARY if any(c.outcome is CheckOutcome.FAILED for c in done) else 0
+
+
+class _Lines:
+    """One line per visit, as it ends."""
+
+    def __init__(self, out, total: int) -> None:  # type: ignore[no-untyped-def]
+        self._out = out
+        self._done = 0
+        self._total = total
+
+    def show(self, checked: Checked) -> None:
+        self._done += 1
+        name = f"[bold]{escape(checked.target)}[/]"
+        if checked.outcome is CheckOutcome.FAILED:
+            self._out.print(f"[red]✗[/] {name}: {escape(checked.error or '')}")
+            return
+        if checked.outcome is CheckOutcome.QUARANTINED:
+            self._out.print(f"[yellow]?[/] {name}: {escape(checked.error or '')}")
+            return
+        said = [f"{count(checked.cards)} papers"]
+        if checked.outcome is CheckOutcome.UNCHANGED:
+            said.append("unchanged")
+        if checked.fresh:
+            said.append(f"{checked.fresh} never seen before")
+        if checked.moved > checked.fresh:
+            said.append(f"{checked.moved - checked.fresh} with other counts")
+        if checked.told:
+            said.append(f"[green]{checked.told} changes to tell[/]")
+        if checked.known:
+            said.append(f"{checked.known} known from the start")
+        first = " (baseline)" if checked.baseline else ""
+        self._out.print(f"[green]✓[/] {name}{first}: {', '.join(said)}")
+
+
+@click.command()
+@click.option("--seed", default=20261121, show_default=True, help="Another seed, another month.")
+@click.option("--days", default=30, show_default=True, type=click.IntRange(1, 90))
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("demo-data"),
+    show_default=True,
+    help="Where the demo's database and mail go.",
+)
+def demo(seed: int, days: int, folder: Path) -> int:
+    """A month at a stand-in site in about a minute: no network, no configuration."""
+    from watcher.demo.run import run_demo
+
+    set_up_log(default="error")
+    with event_loop() as runner:
+        return runner.run(run_demo(folder, seed=seed, days=days, out=console()))
+
+
+COMMANDS = {"run": run, "once": once, "demo": demo}
