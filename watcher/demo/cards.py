@@ -55,8 +55,7 @@ class Artist:
     def grid_2026(self, paper: InventedPaper) -> Template:
         """A card of a daily, week or month page of 2026."""
         link = f"/papers/{paper.id}"
-        pill = self._pill(paper)
-        who = pill or f'<a href="{link}" class="flex">{_avatars(paper, "text-sm")}</a>'
+        who = pill(paper) or f'<a href="{link}" class="flex">{_avatars(paper, "text-sm")}</a>'
         return _template(
             "<!--[0--><div><article "
             'class="relative flex flex-col overflow-hidden rounded-xl border">'
@@ -81,15 +80,12 @@ class Artist:
     def grid_2024(self, paper: InventedPaper) -> Template:
         """A card of a date page of 2024: no comment markers, space by tabs and new lines."""
         link = f"/papers/{paper.id}"
-        submitter = (paper.submitter.login if paper.submitter else None) or "someone"
         return _template(
             "\n\t\t\t\t<div><article "
             'class="relative flex flex-col overflow-hidden rounded-xl border">'
             f'<a href="{link}" class="shadow-alternate-sm peer relative block h-56 w-full '
             f'cursor-pointer overflow-hidden rounded-xl border">{_picture(paper)}\n\t\t\t\t</a>'
-            '\n\n\t\t\t<div class="pointer-events-none absolute right-2 top-56 -mt-8 flex h-6">'
-            'Submitted by\n\t\t\t\t<img alt="" class="w-2.5 h-2.5 rounded-full flex-none" '
-            f'src="{_portrait(paper.submitter)}">\n\t\t\t\t{submitter}</div>\n\n\t\t\t'
+            f"\n\n\t\t\t{_badge_2024(paper)}\n\n\t\t\t"
             '<div class="-mt-2 flex px-6 pb-6 pt-8"><div class="flex w-full gap-6">'
             f'<a href="/login?next=%2Fpapers%2F{paper.id}" class="self-start">\n\n'
             '<div class="shadow-alternate flex h-14 w-12 gap-1 rounded-xl flex-none">'
@@ -108,8 +104,9 @@ class Artist:
     def search(self, paper: InventedPaper, *, query: str, today: date) -> Template:
         """A card of a search page: one copy, the whole abstract, the query's words marked."""
         link = f"/papers/{paper.id}"
-        pill = self._pill(paper)
-        who = pill or f'<a href="{link}" class="flex">{_avatars(paper, "", claimed=True)}</a>'
+        who = (
+            pill(paper) or f'<a href="{link}" class="flex">{_avatars(paper, "", claimed=True)}</a>'
+        )
         return _template(
             '<!--[0--><article class="flex gap-4 rounded-xl border p-4">'
             f'<a href="/login?next=%2Fpapers%2F{paper.id}" class="self-start">'
@@ -129,13 +126,18 @@ class Artist:
         """An invented card of a site to come: every class renamed, one copy, other order."""
         link = f"/papers/{paper.id}"
         text = paper.ai_summary if summarised else printed_abstract(paper)
-        names = "".join(f'<li title="{_attribute(p.name)}"></li>' for p in paper.authors[:5][::-1])
+        names = "".join(f'<li title="{_attribute(p.name)}"></li>' for p in paper.authors[:5])
         who = (
             f'<a class="fx-org" href="/{paper.organization.name}"><img alt="" src="/o.png"/> '
-            f'<span class="font-medium">{_text(paper.organization.fullname)}</span></a>'
+            f'<span class="fx-name">{_text(paper.organization.fullname)}</span></a>'
             if paper.organization
             else f'<ul class="fx-who">{names}<li class="fx-count">'
             f"{len(paper.authors)} authors</li></ul>"
+        )
+        code = (
+            f'<a class="fx-code" href="{paper.github}">GitHub <b class="fx-number">@ROUND@</b></a>'
+            if paper.github
+            else ""
         )
         return _template(
             '<article class="fx-card"><div class="fx-body">'
@@ -147,7 +149,7 @@ class Artist:
             f'<div role="checkbox" class="fx-vote">{self._upvote}'
             '<div class="fx-number">@VOTES@</div></div></a>'
             f'<a href="{link}#community" class="fx-talk">{self._bubble}@COMMENTS@</a>'
-            f"{self._code(paper, mobile=False)}"
+            f"{code}"
             f'<a class="fx-pdf" href="https://arxiv.org/abs/{paper.id}">arXiv Page</a></div>'
             "</article>"
         )
@@ -211,20 +213,20 @@ class Artist:
 
     def _who(self, paper: InventedPaper) -> str:
         """The pill of the organisation or the row of authors, never both."""
-        pill = self._pill(paper)
-        return pill or f"<!--[-1--><!--[0-->{_avatars(paper, 'text-xs')}<!--]--><!--]-->"
+        return pill(paper) or f"<!--[-1--><!--[0-->{_avatars(paper, 'text-xs')}<!--]--><!--]-->"
 
-    @staticmethod
-    def _pill(paper: InventedPaper) -> str:
-        organization = paper.organization
-        if organization is None:
-            return ""
-        return (
-            f'<!--[0--><a href="/{organization.name}" class="{_PILL}"><!--[0-->'
-            f'<img src="{organization.avatar}" alt="{organization.name}" '
-            'class="size-3 rounded-sm"/><!--]--> <span class="block min-w-0 truncate font-medium">'
-            f"{_text(organization.fullname)}</span></a><!--]-->"
-        )
+
+def pill(paper: InventedPaper) -> str:
+    """The link to the organisation; nothing when there is none."""
+    organization = paper.organization
+    if organization is None:
+        return ""
+    return (
+        f'<!--[0--><a href="/{organization.name}" class="{_PILL}"><!--[0-->'
+        f'<img src="{organization.avatar}" alt="{organization.name}" '
+        'class="size-3 rounded-sm"/><!--]--> <span class="block min-w-0 truncate font-medium">'
+        f"{_text(organization.fullname)}</span></a><!--]-->"
+    )
 
 
 def _template(text: str) -> Template:
@@ -273,14 +275,20 @@ def _badge(paper: InventedPaper) -> str:
     return (
         '<!--[0--><div class="shadow-xs pointer-events-none absolute bottom-2 right-2 flex h-6 '
         'items-center gap-1 whitespace-nowrap rounded-md border bg-white px-2 text-xs">'
-        f'Submitted by <div class="flex-none"><img alt="" src="{_portrait(paper.submitter)}" '
+        f'Submitted by <div class="flex-none"><img alt="" src="{paper.submitter.avatar}" '
         f'class="size-2.5 rounded-full"/> <!--[-1--><!--]--></div><!----> '
         f"{paper.submitter.login}</div><!--]-->"
     )
 
 
-def _portrait(person: Person | None) -> str:
-    return person.avatar if person else ""
+def _badge_2024(paper: InventedPaper) -> str:
+    if paper.submitter is None:
+        return ""
+    return (
+        '<div class="pointer-events-none absolute right-2 top-56 -mt-8 flex h-6">Submitted by'
+        '\n\t\t\t\t<img alt="" class="w-2.5 h-2.5 rounded-full flex-none" '
+        f'src="{paper.submitter.avatar}">\n\t\t\t\t{paper.submitter.login}</div>'
+    )
 
 
 def _avatars(paper: InventedPaper, size: str, *, claimed: bool = False) -> str:

@@ -12,8 +12,9 @@ from datetime import date, datetime
 from typing import NamedTuple
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from watcher.demo.frame import error_page
 from watcher.demo.items import Layout
-from watcher.demo.render import Printer, Sheet, error_page, period
+from watcher.demo.render import Printer, Sheet, period
 from watcher.demo.world import PAGE_SIZE, SEARCH_SIZE, Shown, World
 from watcher.model import PageKind
 
@@ -56,7 +57,7 @@ class Pages:
             return missing()
         if isinstance(found, Sheet):
             return self._sheet(found, layout, request_id)
-        return self._single(found, request_id) if isinstance(found, Shown) else found
+        return self._single(found, now.date(), request_id) if isinstance(found, Shown) else found
 
     def _listed(self, path: str, args: dict[str, str], now: datetime) -> Sheet | Shown | Entry:
         """What a path under ``/papers`` shows."""
@@ -106,9 +107,13 @@ class Pages:
             state,
         )
 
-    def _single(self, shown: Shown, request_id: str) -> Entry:
-        state = ("paper", _counts((shown,)))
-        return Entry(200, HTML, lambda: self._printer.paper(shown, request_id=request_id), state)
+    def _single(self, shown: Shown, today: date, request_id: str) -> Entry:
+        return Entry(
+            200,
+            HTML,
+            lambda: self._printer.paper(shown, today, request_id=request_id),
+            ("paper", today, _counts((shown,))),
+        )
 
     def _api(self, path: str, args: dict[str, str], now: datetime) -> Entry:
         size = max(1, min(SEARCH_SIZE, int(args.get("limit", PAGE_SIZE))))

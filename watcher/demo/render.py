@@ -1,9 +1,9 @@
-"""Whole answers of the site: HTML pages, API lists, text dumps, and pages that are none.
+"""Pages that list papers: HTML, API answers, text dumps.
 
-Owns what stands around the cards: head, other islands, header, navigation, pager, footer, the
-props of the island. The structure is that of the real pages, the text our own. Must not know
-HTTP. Fast, because the demo makes thousands of pages: what does not change of a paper is made
-once and kept (``Printer``), a page is one ``bytes.join``.
+Owns what stands around the cards: heading, navigation, pager, the props of the island. The
+structure is that of the real pages, the text our own. Must not know HTTP. Fast, because the demo
+makes thousands of pages: what does not change of a paper is made once and kept (``Printer``), a
+page is one ``bytes.join``.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from html import escape
 
 import msgspec
 
-from watcher.demo import items
-from watcher.demo.cards import Artist, long_date, short_date
+from watcher.demo import items, single
+from watcher.demo.cards import Artist, short_date
+from watcher.demo.frame import FOOT, head, header
 from watcher.demo.items import Layout, Template
 from watcher.demo.world import Shown
 from watcher.model import PageKind, Value
@@ -61,12 +62,12 @@ class Printer:
 
     def __init__(self, *, drawing: int = 3) -> None:
         self._artist = Artist(length=drawing)
-        self._header = _header(60)
+        self._header = header(60)
         self._made: dict[tuple[str, str, str, bool], Template] = {}
 
     def html(self, sheet: Sheet, *, layout: Layout, request_id: str) -> bytes:
         """A list page in one generation of the site, UTF-8."""
-        out: list[bytes] = [_head(_NAMES[sheet.kind], sheet.kind, request_id=request_id)]
+        out: list[bytes] = [self._head(sheet, request_id)]
         if layout is Layout.REDESIGN:
             self._redesign(sheet, out)
         else:
@@ -75,7 +76,7 @@ class Printer:
             out.append(_section(sheet, layout))
             self._cards(sheet, layout, out)
             out.append(_pager(sheet, layout))
-        out.append(_FOOT)
+        out.append(FOOT)
         return b"".join(out)
 
     def api(self, shown: Iterable[Shown]) -> bytes:
@@ -87,19 +88,13 @@ class Printer:
         out.append(b"]" if out else b"[]")
         return b"".join(out)
 
-    def paper(self, shown: Shown, *, request_id: str) -> bytes:
+    def paper(self, shown: Shown, today: date, *, request_id: str) -> bytes:
         """The page of one paper."""
-        paper = items.paper_object(shown.paper, summarised=shown.summarised)
-        out = [
-            _head(f"Paper page - {shown.paper.title}", PageKind.PAPER, request_id=request_id),
-            self._header,
-            b'<div class="SVELTE_HYDRATER contents" data-target="PaperContent" data-props="',
-            items.escape_attribute(b'{"comments":' + _comments(shown) + b',"paper":'),
-        ]
-        paper.fill(out, items.values(shown))
-        out.append(items.escape_attribute(b',"upvoted":false,"acceptLanguages":["*"]}'))
-        out.append(b'">' + _paper_body(shown) + b"</div>" + _FOOT)
-        return b"".join(out)
+        return single.page(shown, today, menu=self._header, request_id=request_id)
+
+    def forget(self) -> None:
+        """Let go of what was kept, when its papers will not be shown again."""
+        self._made.clear()
 
     def _island(self, sheet: Sheet, layout: Layout, out: list[bytes]) -> None:
         old = layout is Layout.GRID_2024
@@ -115,6 +110,12 @@ class Printer:
             out.append(b",")
             self._list("searchResults", sheet.shown, layout, out)
         out.append(b"," + _props(_rest(sheet, old=old)) + b'}">')
+
+    @staticmethod
+    def _head(sheet: Sheet, request_id: str) -> bytes:
+        trending = sheet.kind is PageKind.TRENDING
+        address = "/papers/trending" if trending else "/papers"
+        return head(f"{_NAMES[sheet.kind]} - Hugging Face", address, request_id=request_id)
 
     def _list(self, key: str, shown: Iterable[Shown], layout: Layout, out: list[bytes]) -> None:
         out.append(b"&quot;" + key.encode() + b"&quot;:[")
@@ -147,6 +148,7 @@ class Printer:
     def _card(self, each: Shown, sheet: Sheet, layout: Layout) -> Template:
         artist, paper, summarised = self._artist, each.paper, each.summarised
         if layout is Layout.REDESIGN:
+            summarised = summarised and sheet.kind is not PageKind.SEARCH
             form, make = "redesign", lambda: artist.redesign(paper, summarised=summarised)
         elif sheet.kind is PageKind.SEARCH:
             return artist.search(paper, query=sheet.query, today=sheet.today)
@@ -174,95 +176,12 @@ def dump(sheet: Sheet) -> str:
     lines += ["byWren and the research community", short_date(sheet.today, sheet.today)]
     for each in sheet.shown:
         paper = each.paper
-        lines += [items.printed_title(paper), items.printed_abstract(paper)]
+        lines += [paper.title, paper.abstract]
         lines.append(f"  • {len(paper.authors)} authors\n·\n{_dated(each, sheet.today)}")
     return "\n\n".join([*lines, "Previous", "Trending Papers ranked by GitHub stars activity", ""])
 
 
-def login_page() -> bytes:
-    """What a site shows that wants you to log in first."""
-    return (
-        b'<!doctype html><html><head><meta charset="utf-8"/><title>Log In</title></head><body>'
-        b'<main><h1>Log In</h1><form action="/login" method="post"><label>Username or Email '
-        b'<input name="username"/></label><label>Password <input type="password" name="password"/>'
-        b"</label><button>Login</button></form></main></body></html>"
-    )
-
-
-def challenge_page() -> bytes:
-    """What a firewall in front of the site shows to clients it doubts."""
-    return (
-        b'<!doctype html><html><head><meta charset="utf-8"/><title></title>'
-        b'<script src="https://0123456789ab.edge.sdk.awswaf.com/0123456789ab/challenge.js">'
-        b"</script></head><body><div id='challenge-container'></div><script>"
-        b"AwsWafIntegration.saveReferrer();AwsWafIntegration.checkForceRefresh();</script>"
-        b"<noscript><h1>JavaScript is disabled</h1>In order to continue, please turn it on."
-        b"</noscript></body></html>"
-    )
-
-
-def error_page(status: int, words: str) -> bytes:
-    """The site's own error page."""
-    return (
-        f'<!doctype html><html><head><meta charset="utf-8"/><title>{status}</title></head>'
-        f"<body><main><h1>{status}</h1><p>{escape(words)}</p></main></body></html>"
-    ).encode()
-
-
 # --- around the cards ----------------------------------------------------------------------
-
-
-def _head(title: str, kind: PageKind, *, request_id: str) -> bytes:
-    address = "/papers/trending" if kind is PageKind.TRENDING else "/papers"
-    return (
-        '<!doctype html>\n<html class="">\n\t<head>\n\t\t<meta charset="utf-8" />\n'
-        '\t\t<meta name="viewport" content="width=device-width, initial-scale=1.0" />\n'
-        '\t\t<meta name="description" content="Invented papers, every day" />\n'
-        f'\t\t<meta property="og:title" content="{escape(title)} - Hugging Face" />\n'
-        f'\t\t<meta property="og:url" content="https://huggingface.co{address}" />\n'
-        '\t\t<link rel="stylesheet" href="/front/build/demo/style.css" />\n'
-        f"\t\t<title>{escape(title)} - Hugging Face</title>\n"
-        f'\t\t<script>window.requestId = "{request_id}";</script>\n'
-        '\t</head>\n\t<body class="flex flex-col min-h-dvh bg-white text-black DailyPapersPage">\n'
-    ).encode()
-
-
-def _header(entries: int) -> bytes:
-    """The islands that come before the one that counts, and a menu of realistic length."""
-    menu = "".join(
-        '<li class="hover:text-indigo-700"><a class="group flex items-center px-2 py-0.5 '
-        f'dark:text-gray-300 dark:hover:text-gray-100" href="/section-{n}">'
-        f'<!--[0--><span class="mr-1.5 text-gray-400">Section {n}</span><!--]--></a></li>'
-        for n in range(entries)
-    )
-    banner = (
-        '<p class="hidden sm:inline">Get trending papers in your email inbox once a day!</p> '
-        '<p class="inline sm:hidden">Get trending papers in your email inbox!</p> '
-        '<a href="/login?next=%2Fpapers" class="btn">Subscribe</a>'
-    )
-    return (
-        '\t\t<!--[--><div class="flex min-h-dvh flex-col">'
-        + _empty_island("ClientErrorCatcher")
-        + _empty_island("DeviceProvider")
-        + _empty_island("SystemThemeMonitor", '{"isLoggedIn":false}')
-        + _empty_island(
-            "MainHeader",
-            '{"classNames":"","isWide":false,"isZh":false,"isPro":false}',
-            f'<header class="border-b border-gray-100"><nav><ul>{menu}</ul></nav></header>',
-        )
-        + _empty_island("SSOBanner")
-        + '<main class="flex flex-1 flex-col"><!--[0-->'
-        + _empty_island("DailyPapersBannerSubscribe", '{"isLoggedIn":false}', banner)
-        + "<!--]--> "
-    ).encode()
-
-
-def _empty_island(target: str, props: str = "{}", body: str = "<!---->") -> str:
-    quoted = props.replace('"', "&quot;")
-    return (
-        f'<div class="SVELTE_HYDRATER contents" data-target="{target}" data-props="{quoted}">'
-        f"{body}</div> "
-    )
 
 
 def _props(values: dict[str, object]) -> bytes:
@@ -368,29 +287,6 @@ def _period_links(sheet: Sheet) -> bytes:
     )
 
 
-def _comments(shown: Shown) -> bytes:
-    comment = {"id": "6a0000000000000000000000", "type": "comment", "data": {"edited": False}}
-    return msgspec.json.encode([comment] * shown.comments)
-
-
-def _paper_body(shown: Shown) -> bytes:
-    paper, text = shown.paper, items.printed_abstract(shown.paper)
-    names = ", ".join(f'<span class="author">{escape(p.name)}</span>' for p in paper.authors)
-    return (
-        f"<section><h1>{escape(items.printed_title(paper))}</h1>"
-        f"<div>Published on {long_date(paper.published_on)}</div>"
-        f'<div class="font-semibold text-orange-500">{shown.upvotes}</div>Authors: {names}'
-        f'<h2>Abstract</h2><p class="text-gray-600">{escape(text)}</p></section>'
-    ).encode()
-
-
 def _dated(each: Shown, today: date) -> str:
     written = short_date(each.paper.published_on, today)
     return f"{written} {each.comments}" if each.comments else written
-
-
-_FOOT = (
-    b'<footer><a href="/models">Models</a> <a href="/docs">Docs</a>'
-    b'<div class="SVELTE_HYDRATER contents" data-target="ThemeSwitcher" data-props="'
-    b'{&quot;theme&quot;:&quot;system&quot;}"></div></footer></main></div></body>\n</html>\n'
-)

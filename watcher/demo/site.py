@@ -21,9 +21,10 @@ from typing import NamedTuple, Self
 from aiohttp import web
 from isal import isal_zlib
 
+from watcher.demo.frame import challenge_page, error_page, login_page
 from watcher.demo.items import Layout
-from watcher.demo.pages import HTML, Entry, Pages
-from watcher.demo.render import Printer, challenge_page, error_page, login_page
+from watcher.demo.pages import HTML, JSON, Entry, Pages
+from watcher.demo.render import Printer
 from watcher.demo.world import World
 from watcher.model import Value
 
@@ -46,7 +47,7 @@ class Fault(StrEnum):
     TRUNCATED = "truncated"
     """The compressed body ends early, though its length agrees with the header."""
     HALF = "half"
-    """A whole answer with half a page in it."""
+    """A sound answer with only a part of the page in it: it ends within the island."""
     CHALLENGE = "challenge"
     """200 with a firewall's page instead."""
     LOGIN = "login"
@@ -182,12 +183,13 @@ def _finish(entry: Entry, headers: Mapping[str, str], fault: Fault | None) -> An
         if out["ETag"] in (tag.strip() for tag in known.split(",")) and entry.status == 200:
             return Answer(304, {"ETag": out["ETag"], "Vary": out["Vary"]}, b"")
     body = entry.make()
-    if fault is Fault.HALF:
-        body = body[: len(body) // 2]
+    listing = entry.status == 200 and entry.type in (HTML, JSON)
+    if fault is Fault.HALF and listing:
+        body = body[: len(body) // 4]
     if "gzip" in headers.get("accept-encoding", "") and len(body) > 500:
         body = isal_zlib.compress(body, 1, _GZIP)
         out["Content-Encoding"] = "gzip"
-    if fault is Fault.TRUNCATED:
+    if fault is Fault.TRUNCATED and listing:
         body = body[: len(body) * 2 // 3]
     return Answer(entry.status, out, body)
 
