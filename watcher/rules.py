@@ -141,12 +141,17 @@ def _gate(query: Query | None, follows: Query | None, exclude: Query | None) -> 
 
 
 def _fingerprint(wishes: Wishes) -> str:
-    said = {key: value for key, value in wishes.items() if key != "tell_known"}
-    tidy = {key: _tidy(value) for key, value in sorted(said.items())}
-    return digest_of(msgspec.json.encode(tidy).decode())
+    """A hash of what the rule asks for; absent keys and their defaults are the same."""
+    absent = {"events": sorted(Change), "min_multiplier": growth.RISING_MULTIPLIER}
+    asked = {key: _tidy(value) for key, value in wishes.items() if key != "tell_known"}
+    said = {key: v for key, v in asked.items() if v and v != absent.get(key)}
+    return digest_of(msgspec.json.encode(said, order="sorted").decode())
 
 
 def _tidy(value: object) -> object:
+    """Lists in one order, numbers of one type, so that equal wishes look alike."""
+    if isinstance(value, int | float):
+        return float(value)
     if isinstance(value, Iterable) and not isinstance(value, str):
         return sorted(map(str, value))
     return value
