@@ -6,7 +6,7 @@ Owns the ``Channel`` protocol and the ``Edge``. Must not know any single channel
 from __future__ import annotations
 
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Protocol, TextIO
 
@@ -34,8 +34,6 @@ class Edge(Value, frozen=True, kw_only=True):
     """Seconds for one whole mail, connecting and TLS included."""
     stream: TextIO | None = None
     """Where the console channel writes; None is standard output."""
-    wait: Callable[[], Awaitable[None]] | None = None
-    """Waits for the next free slot of a chat's rate; None: the chat's published limits."""
 
 
 class Channel(Protocol):

@@ -1,18 +1,36 @@
-"""Mail: the options of an email channel.
+"""Mail: one message per recipient, handed to an SMTP server.
 
-Owns the keys of ``[channel.NAME]`` with ``type = "email"``. Must not import other channels.
+Owns the keys of ``[channel.NAME]`` with ``type = "email"``, the session with the server and
+what its refusals mean. Must not import other channels, or know how a mail looks (``mime``).
 """
 
 from __future__ import annotations
 
-from typing import Annotated
+import asyncio
+import contextlib
+import re
+import socket
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
+from watcher.channels.edge import Edge
+from watcher.channels.faults import words_for
+from watcher.channels.mime import Envelope, ascii_address, mime_bytes
 from watcher.config import kinds
 from watcher.config.secrets import Secret, SmtpServer, SmtpUrl
 from watcher.config.settings import ChannelOptions, Fault
 from watcher.config.values import BadValue, Mailbox, split_url
+from watcher.errors import SendError
+from watcher.model import Message
+from watcher.text import clean, clip
+
+if TYPE_CHECKING:
+    import aiosmtplib
+
+_ENHANCED = re.compile(r"([245]\.\d{1,3}\.\d{1,3})(?!\d)")
+_ABOUT_THE_SENDER = ("5.1.7", "5.1.8")
+"""Said to RCPT by servers that delay their judgement of MAIL: no fault of the recipient."""
 
 
 def _smtp(text: str) -> None:
@@ -70,3 +88,182 @@ class EmailOptions(ChannelOptions, frozen=True, kw_only=True):
         if self.server.password and not self.server.user:
             found.append(Fault(key="smtp", message="has a password but no user", fatal=False))
         return tuple(found)
+
+
+class EmailChannel:
+    """Hands over one mail at a time; a session with the server serves messages in a row."""
+
+    def __init__(self, name: str, options: EmailOptions, *, edge: Edge | None = None) -> None:
+        self.name = name
+        self.recipients = tuple(mailbox.address for mailbox in options.to)
+        self._options = options
+        self._server = options.server
+        self._edge = edge or Edge()
+        self._envelope = Envelope(channel=name, sender=options.from_, template=options.template)
+        self._smtp: aiosmtplib.SMTP | None = None
+        self._accepted = False
+        """Whether this session has taken a mail for somebody."""
+        self._turn = asyncio.Lock()
+
+    @property
+    def deadline(self) -> float:
+        """Seconds after which a send has surely ended."""
+        return self._edge.mail_timeout
+
+    async def send(self, message: Message) -> None:
+        """Hand the mail over, or raise ``SendError`` as ``docs/channels.md`` lists.
+
+        ``bad_recipient`` is set only when the server refused the address itself for good.
+        """
+        recipient = _recipient(message)
+        mail = mime_bytes(message, self._envelope, now=self._edge.now())
+        async with self._turn:
+            try:
+                async with asyncio.timeout(self._edge.mail_timeout):
+                    await self._hand_over(recipient, mail)
+            except TimeoutError as exc:
+                self._drop_session()
+                raise self._lost(exc) from exc
+            except SendError as exc:
+                if not exc.bad_recipient:
+                    self._drop_session()
+                raise
+            except BaseException:
+                self._drop_session()
+                raise
+            self._accepted = True
+
+    async def _hand_over(self, recipient: str, mail: bytes) -> None:
+        import aiosmtplib  # noqa: PLC0415 - see Post._open
+
+        sender = ascii_address(self._envelope.sender.address) or ""
+        try:
+            smtp = await self._session()
+            await smtp.sendmail(sender, [recipient], mail)
+        except aiosmtplib.SMTPRecipientsRefused as exc:
+            first = exc.recipients[0]
+            raise self._refusal(first.code, first.message) from exc
+        except aiosmtplib.SMTPResponseException as exc:
+            raise self._fault(_stage(exc)) from exc
+        except (aiosmtplib.SMTPException, TimeoutError, OSError) as exc:
+            raise self._lost(exc) from exc
+
+    async def _session(self) -> aiosmtplib.SMTP:
+        """The open session if the server still wants it, else a new one."""
+        import aiosmtplib  # noqa: PLC0415
+
+        if self._smtp is not None and self._smtp.is_connected:
+            try:
+                await self._smtp.rset()
+            except (aiosmtplib.SMTPException, OSError):
+                self._drop_session()
+            else:
+                return self._smtp
+        self._drop_session()
+        self._smtp = smtp = aiosmtplib.SMTP(
+            hostname=self._server.host,
+            port=self._server.port,
+            use_tls=self._server.tls,
+            start_tls=False,  # decided below: the library would go on in clear
+            timeout=self._edge.mail_timeout,
+            tls_context=self._edge.tls,
+            local_hostname=_own_name(),
+        )
+        await smtp.connect()
+        await self._secure(smtp)
+        await self._log_in(smtp)
+        return smtp
+
+    async def _secure(self, smtp: aiosmtplib.SMTP) -> None:
+        if self._server.tls:
+            return
+        await smtp.ehlo()
+        if smtp.supports_extension("starttls"):
+            await smtp.starttls()
+        elif not self._options.allow_plaintext:
+            raise self._fault(
+                "it does not offer STARTTLS; use smtps:// if it speaks TLS at once, or set "
+                "allow_plaintext = true to send in clear"
+            )
+
+    async def _log_in(self, smtp: aiosmtplib.SMTP) -> None:
+        user, password = self._server.user, self._server.password
+        if not user:
+            return
+        if smtp.get_transport_info("sslcontext") is None:
+            raise self._fault("it offers no TLS, and a password never goes in clear")
+        await smtp.login(user, password.reveal() if password else "")
+
+    def _fault(self, words: str) -> SendError:
+        return SendError(f"mail server {self._server.host}:{self._server.port}: {words}")
+
+    def _lost(self, exc: BaseException) -> SendError:
+        return self._fault(words_for(exc, self._edge.mail_timeout) or _said(str(exc)))
+
+    def _refusal(self, code: int, text: str) -> SendError:
+        """What a refused RCPT means: the address, or the channel, or just not now."""
+        words = f"the recipient was refused: {code} {_said(text)}"
+        if code >= 500 and self._blames_address(text):
+            return SendError(
+                f"mail server {self._server.host}:{self._server.port}: {words}",
+                retryable=False,
+                bad_recipient=True,
+            )
+        return self._fault(words)
+
+    def _blames_address(self, text: str) -> bool:
+        enhanced = _ENHANCED.match(text.strip())
+        if enhanced is None:
+            return self._accepted
+        return enhanced[1].startswith("5.1.") and enhanced[1] not in _ABOUT_THE_SENDER
+
+    def _drop_session(self) -> None:
+        smtp, self._smtp, self._accepted = self._smtp, None, False
+        if smtp is not None:
+            smtp.close()
+
+    async def close(self) -> None:
+        """Say goodbye to the server, if it still listens."""
+        import aiosmtplib  # noqa: PLC0415
+
+        async with self._turn:
+            if self._smtp is not None and self._smtp.is_connected:
+                with contextlib.suppress(aiosmtplib.SMTPException, OSError):
+                    await self._smtp.quit(timeout=2)
+            self._drop_session()
+
+
+def _recipient(message: Message) -> str:
+    address = ascii_address(message.recipient)
+    if address is None:
+        raise SendError(
+            f"{clip(clean(message.recipient), 80) or 'nobody'}: is no mail address that can be "
+            "written to",
+            retryable=False,
+            bad_recipient=True,
+        )
+    return address
+
+
+def _stage(exc: aiosmtplib.SMTPResponseException) -> str:
+    if exc.code < 0:
+        return "what it speaks is not SMTP"
+    stages = {
+        "SMTPConnectResponseError": "it does not want us",
+        "SMTPHeloError": "EHLO was refused",
+        "SMTPAuthenticationError": "the login was refused",
+        "SMTPSenderRefused": "the sender was refused",
+        "SMTPDataError": "the mail was refused",
+    }
+    stage = stages.get(type(exc).__name__, "it refused a command")
+    return f"{stage}: {exc.code} {_said(exc.message)}"
+
+
+def _said(text: str) -> str:
+    return clip(clean(text), 200)
+
+
+def _own_name() -> str:
+    # The library's default asks the resolver for our own name, which can take seconds.
+    name = socket.gethostname()
+    return name if "." in name and name.isascii() else "[127.0.0.1]"

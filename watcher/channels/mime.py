@@ -102,6 +102,22 @@ def message_id(key: str, sender: str) -> str:
     return f"<{_token(key)}@{_ascii_domain(sender)}>"
 
 
+_DOMAIN = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,250}[A-Za-z0-9])?")
+_LOCAL_PART = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}")
+
+
+def ascii_address(address: str) -> str | None:
+    """The address as it goes over the wire, its domain in ASCII; None when it is none."""
+    local, at, domain = address.strip().rpartition("@")
+    try:
+        wire = domain.encode("idna").decode("ascii")
+    except UnicodeError:
+        return None
+    if not at or not _LOCAL_PART.fullmatch(local) or not _DOMAIN.fullmatch(wire):
+        return None
+    return f"{local}@{wire}"
+
+
 def _address(address: str, name: str = "") -> Address:
     local = address.rpartition("@")[0]
     return Address(display_name=header_text(name), username=local, domain=_ascii_domain(address))

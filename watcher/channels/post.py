@@ -8,8 +8,9 @@ nothing of an answer is ever repeated.
 from __future__ import annotations
 
 import asyncio
+import logging
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from watcher import guard
 from watcher.channels.edge import Edge
+from watcher.channels.faults import words_for
 from watcher.config.secrets import SecretUrl
 from watcher.errors import SendError
 from watcher.model import Value
@@ -90,6 +92,8 @@ class Post:
         import httpx  # noqa: PLC0415
         from httpx_aiohttp import AiohttpTransport  # noqa: PLC0415
 
+        # It logs each whole address, which works like a password.
+        logging.getLogger("httpx").setLevel(logging.WARNING)
         factory = self._edge.socket_factory or guard.socket_factory(
             allow_private=self._allow_private
         )
@@ -179,45 +183,5 @@ def failure_of(exc: BaseException, where: str, timeout: float) -> SendError:
     refused = guard.refusal(exc)
     if refused is not None:
         return SendError(f"{where} may not be connected to: {refused}", retryable=False)
-    for cause in _causes(exc):
-        words = _words_for(cause, timeout)
-        if words:
-            return SendError(f"{where}: {words}")
-    return SendError(f"{where}: the post failed ({type(exc).__name__})")
-
-
-def _causes(exc: BaseException) -> Iterator[BaseException]:
-    """The innermost cause first: outer layers call everything a timeout."""
-    chain = [exc]
-    while len(chain) < 20:
-        inner = chain[-1].__cause__ or getattr(chain[-1], "os_error", None)
-        if not isinstance(inner, BaseException) or inner in chain:
-            break
-        chain.append(inner)
-    return reversed(chain)
-
-
-def _words_for(cause: BaseException, timeout: float) -> str:
-    if isinstance(cause, ssl.SSLCertVerificationError):
-        return f"its certificate is not valid: {cause.verify_message}"
-    if isinstance(cause, TimeoutError):
-        return f"no complete answer within {timeout:g} s"
-    for kind, words in _WORDS:
-        if kind in {base.__name__ for base in type(cause).__mro__}:
-            return words
-    return cause.strerror or "" if isinstance(cause, OSError) else ""
-
-
-_CLOSED = "the connection was closed before an answer came"
-_NOT_HTTP = "what it answered is not HTTP"
-_WORDS = (
-    ("SSLError", "TLS failed"),
-    ("gaierror", "its host name was not found"),
-    ("ConnectionRefusedError", "connection refused"),
-    ("ServerDisconnectedError", _CLOSED),
-    ("ConnectionError", _CLOSED),
-    ("ClientPayloadError", _CLOSED),
-    ("ClientResponseError", _NOT_HTTP),
-    ("HttpProcessingError", _NOT_HTTP),
-)
-"""By class name, because the HTTP libraries are imported only when something is posted."""
+    words = words_for(exc, timeout) or f"the post failed ({type(exc).__name__})"
+    return SendError(f"{where}: {words}")
