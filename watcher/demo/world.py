@@ -86,6 +86,7 @@ class World:
             for n in range(_OLD_TRENDING + _OBSCURE)
         ]
         self._old, self._obscure = old[:_OLD_TRENDING], old[_OLD_TRENDING:]
+        self._warmth = {paper.id: 6.0 * 1.04 ** dice(paper.id).randrange(70) for paper in self._old}
         self._by_id = {paper.id: paper for paper in self.papers}
         self._haystacks: dict[str, tuple[str, str, str]] = {}
         self._order: tuple[int, list[InventedPaper]] = (-1, [])
@@ -137,8 +138,9 @@ class World:
         young = slice(bisect_right(self._listed_at, at - _TRENDING_AGE), None)
         recent = self._listed[young][: bisect_right(self._listed_at[young], at)]
         heat = {paper.id: _heat(paper, at) for paper in recent}
-        for n, paper in enumerate(self._old):
-            heat[paper.id] = _old_heat(paper, n, at)
+        # Old ones have a steady warmth that swings by a few places within a week.
+        for n, (name, warmth) in enumerate(self._warmth.items()):
+            heat[name] = warmth * (1.0 + 0.08 * sin(at / (1.3 * DAY) + n))
         pool = [*recent, *self._old]
         return sorted(pool, key=lambda paper: -heat[paper.id])[:PAGE_SIZE]
 
@@ -188,12 +190,6 @@ def _heat(paper: InventedPaper, at: int) -> float:
     gained = tally.upvotes_at(at) - tally.upvotes_at(at - 3 * DAY)
     code = 1.3 if paper.github else 1.0
     return gained * code * min(1.0, (age + HOUR) / (16 * HOUR))
-
-
-def _old_heat(paper: InventedPaper, number: int, at: int) -> float:
-    """A steady warmth that swings by a few places within a week."""
-    base = 6.0 * 1.04 ** dice(paper.id).randrange(70)
-    return base * (1.0 + 0.08 * sin(at / (1.3 * DAY) + number))
 
 
 def _unix(now: datetime) -> int:
