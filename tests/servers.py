@@ -86,7 +86,7 @@ class Site:
     """
 
     answers: Answers
-    routes: dict[str, Answers] = field(default_factory=dict)
+    routes: Mapping[str, Answers] = field(default_factory=dict)
     tls: bool = False
     clock: FakeClock | None = None
     requests: list[Request] = field(default_factory=list)
@@ -170,12 +170,13 @@ class Site:
 
 
 @asynccontextmanager
-async def silent_listener() -> AsyncIterator[tuple[int, list[tuple[str, int]]]]:
-    """A port that must not be reached, and the list of who reached it all the same."""
+async def listener(greeting: bytes = b"") -> AsyncIterator[tuple[int, list[tuple[str, int]]]]:
+    """A port that greets whoever comes and hangs up, and the list of those who came."""
     reached: list[tuple[str, int]] = []
 
     def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         reached.append(writer.get_extra_info("peername"))
+        writer.write(greeting)
         writer.close()
 
     server = await asyncio.start_server(accept, "127.0.0.1", 0)

@@ -17,7 +17,7 @@ from httpx_aiohttp import AiohttpTransport
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.servers import FakeClock, Site, page, redirect, silent_listener
+from tests.servers import FakeClock, Site, listener, page, redirect
 from watcher import guard
 from watcher.errors import FetchError, RefusedAddress
 from watcher.fetch import Fetcher, FetchOptions
@@ -177,8 +177,8 @@ def guarded_but_at_home(info: guard.AddrInfo) -> socket.socket:
 
 @pytest.fixture
 async def inside() -> AsyncIterator[tuple[int, list[Any]]]:
-    async with silent_listener() as listener:
-        yield listener
+    async with listener() as door:
+        yield door
 
 
 def session(resolver: AbstractResolver | None = None) -> aiohttp.ClientSession:
@@ -276,7 +276,7 @@ async def test_a_refusal_shows_through_httpx_as_well(inside: tuple[int, list[Any
 
 def test_the_guard_holds_under_uvloop() -> None:
     async def run() -> None:
-        async with silent_listener() as (port, reached):
+        async with listener() as (port, reached):
             async with session() as client:
                 with pytest.raises(aiohttp.ClientConnectorError) as caught:
                     await client.get(f"http://[::ffff:127.0.0.1]:{port}/")

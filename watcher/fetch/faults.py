@@ -7,13 +7,13 @@ goes into a message. Must not send, wait or count.
 from __future__ import annotations
 
 import aiohttp
-from aiohttp.http_exceptions import LineTooLong
 from yarl import URL
 
 from watcher import guard
 from watcher.errors import FetchError, RefusedAddress
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_LONG_HEADERS = ("Got more than", "Too many headers")  # aiohttp has only words for it
 RETRYABLE = frozenset({408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 530})
 
 
@@ -80,7 +80,7 @@ def explained(exc: Exception, url: URL, timeout: float) -> FetchError:
     refused = guard.refusal(exc)
     if refused is not None:
         return FetchError(f"{url}: not contacted: {refused}", retryable=False)
-    if isinstance(exc.__cause__, LineTooLong):
+    if isinstance(exc, aiohttp.ClientResponseError) and exc.message.startswith(_LONG_HEADERS):
         return FetchError(f"{url}: the answer's headers are larger than any page's should be")
     for kind, retryable, template in _FAULTS:
         if isinstance(exc, kind):

@@ -291,7 +291,7 @@ class Fetcher:
     async def _send(self, url: URL, ask: _Ask, started: float) -> _Answer:
         session, proxy = self._way_to(url)
         headers = ask.headers
-        if self._token and _may_have_token(url):
+        if self._token and may_have_token(url):
             headers = {**headers, "Authorization": f"Bearer {self._token}"}
         response = await session.get(url, headers=headers, allow_redirects=False, proxy=proxy)
         try:
@@ -475,5 +475,6 @@ def _shown(url: str) -> str:
     return repr(re.sub(r"//[^/?#]*@", "//", url[:200]))[1:-1]
 
 
-def _may_have_token(url: URL) -> bool:
+def may_have_token(url: URL) -> bool:
+    """Whether this request may carry the token: the token's own host over https, no other."""
     return url.scheme == "https" and url.raw_host == _TOKEN_HOST and url.port == 443
