@@ -20,7 +20,10 @@ from watcher.readers import api, cards, dump, island, text
 from watcher.readers.compare import differences
 from watcher.readers.island import island_bytes
 
-__all__ = ["READERS", "Reader", "choose", "cross_check", "fill", "island_bytes", "parse"]
+VERSION = "1"
+"""Raised when a reader sees more or otherwise: pages are then read anew."""
+
+__all__ = ["READERS", "VERSION", "Reader", "choose", "cross_check", "fill", "island_bytes", "parse"]
 
 
 class Reader(Protocol):

@@ -304,13 +304,20 @@ def _authors(authors: list[Author] | None) -> tuple[str, ...] | None:
     """Every author, in order. One without a printable name still counts."""
     if authors is None:
         return None
-    return tuple(text.clean(author.name, text.NAME_LIMIT) or "?" for author in authors)
+    names = [author.name or "?" for author in authors]
+    return text.clean_all(names) or tuple(
+        text.clean(name, text.NAME_LIMIT) or "?" for name in names
+    )
 
 
 def _keywords(words: list[str] | None) -> tuple[str, ...] | None:
     if not words:
         return None
-    return tuple(word for raw in words[:100] if (word := text.clean(raw, text.NAME_LIMIT))) or None
+    return (
+        text.clean_all(words[:100])
+        or tuple(word for raw in words[:100] if (word := text.clean(raw, text.NAME_LIMIT)))
+        or None
+    )
 
 
 def _name(person: Person | None) -> str | None:
