@@ -5,7 +5,7 @@ Pure; reads no clock.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 _FORMAT = "%Y-%m-%dT%H:%M:%S.%fZ"
 
@@ -33,3 +33,12 @@ def to_unix(at: datetime) -> int:
 def from_unix(seconds: int) -> datetime:
     """Aware UTC."""
     return datetime.fromtimestamp(seconds, UTC)
+
+
+def span(duration: timedelta) -> str:
+    """A duration for people, in its largest sensible unit: ``5 min``, ``30 h``, ``3 days``."""
+    seconds = abs(duration.total_seconds())
+    for size, unit in ((86_400, "days"), (3_600, "h"), (60, "min")):
+        if seconds >= 2 * size or (unit != "days" and seconds >= size):
+            return f"{int(seconds // size)} {unit}"
+    return f"{int(seconds)} s"

@@ -20,9 +20,9 @@ from isal import isal_zlib
 from watcher import growth, learning, readers
 from watcher.agenda import Target
 from watcher.case import Matches, Moment, Subject
-from watcher.clock import from_unix, to_unix
+from watcher.clock import from_unix, span, to_text, to_unix
 from watcher.errors import FetchError, ParseError
-from watcher.identity import digest_of
+from watcher.identity import digest_of, notice_id
 from watcher.judgement import Decision, decide
 from watcher.model import (
     CARD_FIELDS,
@@ -30,6 +30,7 @@ from watcher.model import (
     CheckOutcome,
     Counts,
     Event,
+    EventType,
     PageKind,
     Paper,
     Snapshot,
@@ -37,7 +38,7 @@ from watcher.model import (
 )
 from watcher.page import NotModified, Page, Validators, unpack
 from watcher.rules import Rule
-from watcher.store import Check, Met, Records, Store
+from watcher.store import Check, Met, Records, SourceState, Store
 from watcher.telemetry import Metrics, log
 
 _WORDS = frozenset(
@@ -53,6 +54,15 @@ class Fetching(Protocol):
         self, url: str, *, validators: Validators | None = None, packed: bool = False
     ) -> Page | NotModified:
         """Visit a page; raises FetchError."""
+
+
+class Alert(Value, frozen=True, kw_only=True):
+    """When a failing source is told."""
+
+    after: int = 3
+    """Failed visits in a row."""
+    hours: float = 6.0
+    """Or hours since the last good one."""
 
 
 Owe = Callable[[Records, Sequence[tuple[Event, bool]], datetime], int]
@@ -76,6 +86,7 @@ class App:
         threads: Executor | None = None,
         metrics: Metrics | None = None,
         owe: Owe = _owe_nobody,
+        alert: Alert | None = None,
     ) -> None:
         self.store = store
         self.fetcher = fetcher
@@ -84,6 +95,7 @@ class App:
         self.threads = threads
         self.metrics = metrics or Metrics()
         self.owe = owe
+        self.alert = alert or Alert()
         self.matches = Matches()
         self.memory: dict[str, Memory] = {}
         self.context = context_of(self.rules)
@@ -156,7 +168,7 @@ async def check(app: App, target: Target, now: datetime) -> Checked:
             visit = visit.answered(page)
     except (FetchError, ParseError) as exc:
         failure = exc
-        checked = await app.store.write(lambda r: record_failed(r, visit, failure))
+        checked = await app.store.write(lambda r: record_failed(app, r, visit, failure))
     else:
         record = record_unchanged if seen.snapshot is None else record_seen
         checked = await app.store.write(lambda r: record(app, r, visit, seen))
@@ -183,7 +195,7 @@ class Visit(Value, frozen=True, kw_only=True):
             source=source,
             at=self.at,
             outcome=outcome,
-            status=200 if self.page else more.pop("status", None),
+            status=more.pop("status", 200 if self.page else None),
             bytes=self.page.bytes_read if self.page else 0,
             duration_ms=int((time.perf_counter() - self.began) * 1000),
             **more,
@@ -260,6 +272,7 @@ def record_seen(app: App, records: Records, visit: Visit, seen: Seen) -> Checked
     )
     records.sources.keep_order(source, to_unix(now), [m.row for m in met], ranked=bool(trending))
     _keep(app, records, source, seen.memory)
+    _recovered(app, records, state, now)
     records.sources.succeed(
         source, now, cards=len(met), kind=snapshot.kind.value if snapshot.kind else None
     )
@@ -299,6 +312,7 @@ def record_unchanged(app: App, records: Records, visit: Visit, seen: Seen) -> Ch
     subjects = _ripened(app, records, target, since, now) if since else []
     told, known = judge(app, records, subjects, target=target, now=now, source=source)
     _keep(app, records, source, seen.memory)
+    _recovered(app, records, state, now)
     records.sources.succeed(source, now)
     records.sources.record_check(
         visit.check(source, CheckOutcome.UNCHANGED, status=304, events=told)
@@ -313,23 +327,71 @@ def record_unchanged(app: App, records: Records, visit: Visit, seen: Seen) -> Ch
     )
 
 
-def record_failed(records: Records, visit: Visit, error: FetchError | ParseError) -> Checked:
-    """Nothing was seen: note it. What the next visit may skip stays as it was."""
+def record_failed(
+    app: App, records: Records, visit: Visit, error: FetchError | ParseError
+) -> Checked:
+    """Nothing was seen: note it, and tell it once it has lasted. What the next visit may skip
+    stays as it was."""
     target = visit.target
     source = records.sources.id_of(target.name, target.url, target.family)
-    failures = records.sources.fail(source, visit.at, str(error))
+    records.sources.fail(source, visit.at, str(error))
     status = error.status if isinstance(error, FetchError) else 200
     records.sources.record_check(
         visit.check(source, CheckOutcome.FAILED, status=status, error=str(error))
     )
+    state = records.sources.state(target.name)
+    assert state is not None  # noqa: S101 - it was just written
+    if target.day is None and not state.told_failing and _has_lasted(app.alert, state, visit.at):
+        reason = _blind(state, visit.at)
+        _notice(app, records, EventType.SOURCE_FAILING, state, at=visit.at, reason=reason)
+        records.sources.mark_told(source)
     return Checked(
         target=target.name,
         at=visit.at,
         outcome=CheckOutcome.FAILED,
         error=str(error),
         retry_after=error.retry_after,
-        failures=failures,
+        failures=state.failures,
     )
+
+
+def _has_lasted(alert: Alert, state: SourceState, now: datetime) -> bool:
+    since = state.last_ok_at or state.failing_since or now
+    return state.failures >= alert.after or now - since >= timedelta(hours=alert.hours)
+
+
+def _blind(state: SourceState, now: datetime) -> str:
+    """``trending has failed 3 times in a row: … ; last read 2 h ago``."""
+    last = f"last read {span(now - state.last_ok_at)} ago" if state.last_ok_at else "never read yet"
+    times = "once" if state.failures == 1 else f"{state.failures} times in a row"
+    return f"source {state.name} has failed {times}, {last}: {state.last_error}"
+
+
+def _recovered(app: App, records: Records, state: SourceState | None, now: datetime) -> None:
+    """Tell that a source sees again, if it was told that it did not."""
+    if state is None or not state.told_failing or state.failing_since is None:
+        return
+    blind = span(now - (state.last_ok_at or state.failing_since))
+    reason = f"source {state.name} works again, after {blind} without a good visit"
+    _notice(app, records, EventType.SOURCE_RECOVERED, state, at=now, reason=reason)
+
+
+def _notice(
+    app: App, records: Records, kind: EventType, state: SourceState, *, at: datetime, reason: str
+) -> None:
+    """Record a notice about a source, named after the failure it belongs to: told once."""
+    began = to_text(state.failing_since or at)
+    event = Event(
+        cursor=0,
+        id=notice_id(kind.value, state.name, began),
+        type=kind,
+        at=at,
+        subject=state.name,
+        reason=reason,
+    )
+    cursor = records.events.add(event, source=state.id, subject=state.name)
+    if cursor:
+        app.owe(records, [(msgspec.structs.replace(event, cursor=cursor), False)], at)
 
 
 def judge(

@@ -21,6 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 from watcher import telemetry
+from watcher.clock import span
 from watcher.config import Config, find, load
 from watcher.errors import ConfigError, WatcherError
 from watcher.store import Records, open_records
@@ -125,19 +126,10 @@ def age(at: datetime | None, now: datetime | None = None) -> str:
     """``5 min ago``, ``in 2 h``, ``never``."""
     if at is None:
         return "never"
-    seconds = ((now or datetime.now(UTC)) - at).total_seconds()
-    words = span(abs(seconds))
-    if abs(seconds) < 1:
+    passed = (now or datetime.now(UTC)) - at
+    if abs(passed) < timedelta(seconds=1):
         return "now"
-    return f"{words} ago" if seconds > 0 else f"in {words}"
-
-
-def span(seconds: float) -> str:
-    """A duration in its largest sensible unit."""
-    for size, unit in ((86_400, "days"), (3_600, "h"), (60, "min")):
-        if seconds >= 2 * size or (unit != "days" and seconds >= size):
-            return f"{int(seconds // size)} {unit}"
-    return f"{int(seconds)} s"
+    return f"{span(passed)} ago" if passed > timedelta(0) else f"in {span(passed)}"
 
 
 def count(value: int | None) -> str:

@@ -16,9 +16,9 @@ from watcher.cli.common import (
     console,
     print_json,
     read_config,
-    span,
     table,
 )
+from watcher.clock import span
 from watcher.config import effective_intervals, not_active, render
 from watcher.errors import ConfigError
 
@@ -69,11 +69,11 @@ def check_config(json_: bool) -> int:
     if visits:
         shown = table("How often each source is visited", ["source", "host", "asks for", "gets"])
         for visit in visits:
-            really = span(visit.really.total_seconds())
+            really = span(visit.really)
             shown.add_row(
                 visit.source,
                 visit.host,
-                span(visit.wanted.total_seconds()),
+                span(visit.wanted),
                 f"{really} (the host's rate allows no more)" if visit.stretched else really,
             )
         out.print(shown)

@@ -196,7 +196,7 @@ class Papers:
             " where paper = ? and source = ? and at <= ? order by at desc limit 1",
             (paper, source, at),
         ).fetchone()
-        return row  # type: ignore[no-any-return]
+        return None if row is None else tuple(row)
 
     def _believed(
         self,
@@ -540,15 +540,10 @@ def _differs(
 ) -> bool:
     if seen[0] != last[0] or seen[1] != last[1]:
         return True
-    if seen[2] == last[2]:
-        return False
-    close: bool = (
-        "stars" in rounded
-        and seen[2] is not None
-        and last[2] is not None
-        and agrees(seen[2], last[2])
-    )
-    return not close
+    now, then = seen[2], last[2]
+    if now == then or now is None or then is None:
+        return now != then
+    return "stars" not in rounded or not agrees(now, then)
 
 
 def _lay_over(paper: _Known, seen: Sequence[int | None]) -> None:
