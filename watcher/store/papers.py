@@ -531,7 +531,7 @@ def agrees(rounded: int, exact: int) -> bool:
     """True when a count abbreviated to three digits can stand for an exact one."""
     if rounded == exact:
         return True
-    step = 10 ** max(len(str(rounded)) - 3, 0)
+    step: int = 10 ** max(len(str(rounded)) - 3, 0)
     return step > 1 and abs(rounded - exact) < step
 
 

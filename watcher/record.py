@@ -1,0 +1,376 @@
+"""What one visit leaves behind: each function here is one transaction's work.
+
+Owns what is remembered, judged and noted of a page seen, unchanged or failed. Runs on the
+store's thread; must not wait for anything, and must not know HTTP or channels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+
+import msgspec
+
+from watcher import learning
+from watcher.agenda import Target
+from watcher.case import Moment, Subject
+from watcher.clock import from_unix, span, to_text, to_unix
+from watcher.errors import FetchError, ParseError
+from watcher.identity import notice_id
+from watcher.judgement import Decision, decide
+from watcher.model import (
+    CARD_FIELDS,
+    Card,
+    CheckOutcome,
+    Counts,
+    Event,
+    EventType,
+    PageKind,
+    Paper,
+    Snapshot,
+)
+from watcher.rules import Rule
+from watcher.store import Met, Records, SourceState
+from watcher.visit import Alert, App, Checked, Memory, Seen, Visit
+
+
+def record_seen(app: App, records: Records, visit: Visit, seen: Seen) -> Checked:
+    """Remember a snapshot, judge it, and write down all that follows from it."""
+    snapshot, target, now = seen.snapshot, visit.target, visit.at
+    assert snapshot is not None  # noqa: S101 - the caller asked
+    source = records.sources.id_of(target.name, target.url, target.family)
+    state = records.sources.state(target.name)
+    met = records.papers.meet(source, snapshot)
+    papers = _laid_over(records, met, snapshot)
+    subjects = [
+        Subject(
+            paper=paper,
+            key=m.key,
+            source=target.family,
+            history=m.history,
+            shows=snapshot.shows,
+        )
+        for m, paper in zip(met, papers, strict=True)
+    ]
+    trending = frozenset({source}) if snapshot.kind is PageKind.TRENDING else frozenset()
+    told, known = judge(
+        app, records, subjects, target=target, now=now, source=source, trending=trending
+    )
+    records.sources.keep_order(source, to_unix(now), [m.row for m in met], ranked=bool(trending))
+    _keep(app, records, source, seen.memory)
+    _recovered(app, records, state, now)
+    records.sources.succeed(
+        source, now, cards=len(met), kind=snapshot.kind.value if snapshot.kind else None
+    )
+    fresh, moved = sum(m.fresh for m in met), sum(m.moved for m in met)
+    records.sources.record_check(
+        visit.check(
+            source,
+            CheckOutcome.OK,
+            reader=snapshot.reader,
+            cards=len(met),
+            fresh=fresh,
+            moved=moved,
+            events=told,
+            fills=fills_of(snapshot),
+        )
+    )
+    return Checked(
+        target=target.name,
+        at=now,
+        outcome=CheckOutcome.OK,
+        cards=len(met),
+        fresh=fresh,
+        moved=moved,
+        told=told,
+        known=known,
+        baseline=state is None or state.first_ok_at is None,
+        warnings=snapshot.warnings,
+    )
+
+
+def record_unchanged(app: App, records: Records, visit: Visit, seen: Seen) -> Checked:
+    """The page says what it said: judge what has ripened since, and note the visit."""
+    target, now = visit.target, visit.at
+    source = records.sources.id_of(target.name, target.url, target.family)
+    state = records.sources.state(target.name)
+    since = state.last_ok_at if state else None
+    subjects = _ripened(app, records, target, since, now) if since else []
+    told, known = judge(app, records, subjects, target=target, now=now, source=source)
+    _keep(app, records, source, seen.memory)
+    _recovered(app, records, state, now)
+    records.sources.succeed(source, now)
+    records.sources.record_check(
+        visit.check(source, CheckOutcome.UNCHANGED, status=304, events=told)
+    )
+    return Checked(
+        target=target.name,
+        at=now,
+        outcome=CheckOutcome.UNCHANGED,
+        cards=state.cards if state else None,
+        told=told,
+        known=known,
+    )
+
+
+def record_failed(
+    app: App, records: Records, visit: Visit, error: FetchError | ParseError
+) -> Checked:
+    """Nothing was seen: note it, and tell it once it has lasted. What the next visit may skip
+    stays as it was."""
+    target = visit.target
+    source = records.sources.id_of(target.name, target.url, target.family)
+    records.sources.fail(source, visit.at, str(error))
+    status = error.status if isinstance(error, FetchError) else 200
+    records.sources.record_check(
+        visit.check(source, CheckOutcome.FAILED, status=status, error=str(error))
+    )
+    state = records.sources.state(target.name)
+    assert state is not None  # noqa: S101 - it was just written
+    if target.day is None and not state.told_failing and _has_lasted(app.alert, state, visit.at):
+        reason = _blind(state, visit.at)
+        _notice(app, records, EventType.SOURCE_FAILING, state, at=visit.at, reason=reason)
+        records.sources.mark_told(source)
+    return Checked(
+        target=target.name,
+        at=visit.at,
+        outcome=CheckOutcome.FAILED,
+        error=str(error),
+        retry_after=error.retry_after,
+        failures=state.failures,
+    )
+
+
+def _has_lasted(alert: Alert, state: SourceState, now: datetime) -> bool:
+    since = state.last_ok_at or state.failing_since or now
+    return state.failures >= alert.after or now - since >= timedelta(hours=alert.hours)
+
+
+def _blind(state: SourceState, now: datetime) -> str:
+    """``trending has failed 3 times in a row: … ; last read 2 h ago``."""
+    last = f"last read {span(now - state.last_ok_at)} ago" if state.last_ok_at else "never read yet"
+    times = "once" if state.failures == 1 else f"{state.failures} times in a row"
+    return f"source {state.name} has failed {times}, {last}: {state.last_error}"
+
+
+def _recovered(app: App, records: Records, state: SourceState | None, now: datetime) -> None:
+    """Tell that a source sees again, if it was told that it did not."""
+    if state is None or not state.told_failing or state.failing_since is None:
+        return
+    blind = span(now - (state.last_ok_at or state.failing_since))
+    reason = f"source {state.name} works again, after {blind} without a good visit"
+    _notice(app, records, EventType.SOURCE_RECOVERED, state, at=now, reason=reason)
+
+
+def _notice(
+    app: App, records: Records, kind: EventType, state: SourceState, *, at: datetime, reason: str
+) -> None:
+    """Record a notice about a source, named after the failure it belongs to: told once."""
+    began = to_text(state.failing_since or at)
+    event = Event(
+        cursor=0,
+        id=notice_id(kind.value, state.name, began),
+        type=kind,
+        at=at,
+        subject=state.name,
+        reason=reason,
+    )
+    cursor = records.events.add(event, source=state.id, subject=state.name)
+    if cursor:
+        app.owe(records, [(msgspec.structs.replace(event, cursor=cursor), False)], at)
+
+
+def judge(
+    app: App,
+    records: Records,
+    subjects: Sequence[Subject],
+    *,
+    target: Target,
+    now: datetime,
+    source: int,
+    trending: frozenset[int] = frozenset(),
+) -> tuple[int, int]:
+    """Decide, and record the events and what is owed; how many are told and how many known."""
+    if not app.rules or not subjects:
+        return 0, 0
+    baseline, rules = app.learnt(records, now)
+    first = first_looks(records, rules, target)
+    told_today = {}
+    if any(rule.budget is not None for rule in rules):
+        told_today = records.events.told_since(learning.midnight(now, app.zone))
+    moment = Moment(
+        now=to_unix(now),
+        baseline=baseline,
+        trending=trending,
+        said=records.events.said([subject.paper.row for subject in subjects]),
+        first_looks=frozenset((rule.name, target.family) for rule in first),
+        told_today=told_today,
+    )
+    decisions = decide(rules, subjects, moment, matches=app.matches)
+    for rule in first:
+        records.events.keep_pair(rule.name, target.name, rule.fingerprint, now)
+    events = _record(records, decisions, {s.paper.row: s.paper for s in subjects}, now, source)
+    app.owe(records, [(event, over) for event, over in events if not event.known], now)
+    known = sum(event.known for event, _ in events)
+    return len(events) - known, known
+
+
+def first_looks(records: Records, rules: Sequence[Rule], target: Target) -> tuple[Rule, ...]:
+    """The rules whose first judged snapshot of this target it is: what is there is known.
+
+    A past day of a daily source has a first look of its own only if it lies before the
+    rule's first look at the source; a day that came later was missed, and is told.
+    """
+    wanted = [rule for rule in rules if not rule.sources or target.family in rule.sources]
+    mine = records.events.pairs(target.name)
+    unseen = [rule for rule in wanted if mine.get(rule.name, ("",))[0] != rule.fingerprint]
+    if not unseen or target.day is None:
+        return tuple(unseen)
+    began = records.events.pairs(target.family)
+    return tuple(
+        rule
+        for rule in unseen
+        if rule.name not in began
+        or began[rule.name][0] != rule.fingerprint
+        or target.day < began[rule.name][1].date()
+    )
+
+
+def _record(
+    records: Records,
+    decisions: Iterable[Decision],
+    papers: dict[int, Paper],
+    now: datetime,
+    source: int,
+) -> list[tuple[Event, bool]]:
+    """Store decisions as events; the ones that were new, with "beyond the budget"."""
+    recorded = []
+    for decision in decisions:
+        paper = papers[decision.paper]
+        event = Event(
+            cursor=0,
+            id=decision.keys[0],
+            type=decision.kind.event_type,
+            at=now,
+            rule=decision.rule,
+            paper=paper,
+            counts=Counts(upvotes=paper.upvotes, comments=paper.comments, stars=paper.stars),
+            reason=decision.reason,
+            conditions=decision.conditions,
+            known=decision.known,
+            strength=decision.strength,
+            late=decision.late,
+        )
+        records.events.use_keys(decision.paper, decision.keys, now)
+        cursor = records.events.add(event, source=source)
+        if cursor:
+            recorded.append((msgspec.structs.replace(event, cursor=cursor), decision.overflow))
+    return recorded
+
+
+def _keep(app: App, records: Records, source: int, memory: Memory) -> None:
+    """Store what makes the next visit cheap, also after a restart."""
+    records.sources.keep_validators(
+        source,
+        etag=memory.validators.etag,
+        last_modified=memory.validators.last_modified,
+        context=app.context,
+        island_hash=memory.island,
+    )
+
+
+def _laid_over(records: Records, met: Sequence[Met], snapshot: Snapshot) -> list[Paper]:
+    """The remembered papers with the page laid over; remembered words are fetched only where
+    the page leaves something out."""
+    poor = [m.row for m in met if not m.fresh and _lacks_words(m.card)]
+    remembered = {paper.row: paper for paper in records.papers.many(poor)} if poor else {}
+    return [laid_over(m, remembered.get(m.row), snapshot) for m in met]
+
+
+def _lacks_words(card: Card) -> bool:
+    return (
+        card.abstract is None
+        or card.ai_summary is None
+        or card.authors is None
+        or card.organization is None
+        or card.keywords is None
+        or card.published_on is None
+    )
+
+
+def laid_over(met: Met, remembered: Paper | None, snapshot: Snapshot) -> Paper:
+    """One paper as rules see it: what is remembered, with the page's card on top."""
+    card = met.card
+    history = met.history
+    if remembered is not None:
+        # The store has merged the card's words by now, by the rules of rich and poor readers.
+        return msgspec.structs.replace(
+            remembered,
+            upvotes=met.counts.upvotes,
+            comments=met.counts.comments,
+            stars=met.counts.stars,
+        )
+    count = card.author_count
+    complete = card.authors is not None and count in (None, len(card.authors))
+    return Paper(
+        row=met.row,
+        arxiv_id=card.paper_id,
+        title=card.title,
+        abstract=card.abstract,
+        ai_summary=card.ai_summary,
+        authors=card.authors if complete else None,
+        author_count=count if count is not None else len(card.authors or ()) or None,
+        published_on=card.published_on,
+        listed_at=_moment(history.listed_at),
+        listed_exact=history.listed_exact,
+        first_seen_at=_moment(history.first_seen_at) or snapshot.taken_at,
+        upvotes=met.counts.upvotes,
+        comments=met.counts.comments,
+        stars=met.counts.stars,
+        github=card.github,
+        project=card.project,
+        organization=card.organization,
+        submitted_by=card.submitted_by,
+        keywords=card.keywords,
+        thumbnail=card.thumbnail,
+    )
+
+
+def _moment(seconds: int | None) -> datetime | None:
+    return None if seconds is None else from_unix(seconds)
+
+
+def _ripened(
+    app: App, records: Records, target: Target, since: datetime, now: datetime
+) -> list[Subject]:
+    """Papers of this source whose ripening for some rule ended since the last visit."""
+    waits = {rule.ripen_s for rule in app.rules if rule.ripen_s}
+    rows: set[int] = set()
+    for wait in waits:
+        shift = timedelta(seconds=wait)
+        rows |= set(
+            records.papers.begun_between(
+                to_unix(since - shift) + 1, to_unix(now - shift), family=target.family
+            )
+        )
+    return [remembered_subject(records, row, target.family, now) for row in sorted(rows)]
+
+
+def remembered_subject(records: Records, row: int, family: str, now: datetime) -> Subject:
+    """A paper as it is remembered, without a page."""
+    at = to_unix(now)
+    return Subject(
+        paper=records.papers.get(row),
+        key=records.papers.key_of(row),
+        source=family,
+        history=records.papers.history(row, at),
+    )
+
+
+def fills_of(snapshot: Snapshot) -> dict[str, int]:
+    """How many cards carry each field that the reader shows."""
+    return {
+        name: sum(getattr(card, name) is not None for card in snapshot.cards)
+        for name in CARD_FIELDS
+        if name in snapshot.shows
+    }

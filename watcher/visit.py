@@ -1,0 +1,169 @@
+"""What a visit shares and carries: the edges, the rules, and its own state on the way.
+
+Owns ``App`` and the values that ``watch`` and ``record`` hand to each other. Must not fetch,
+judge or write.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from datetime import datetime
+from typing import Any, Protocol
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from watcher import growth, learning, readers
+from watcher.agenda import Target
+from watcher.case import Matches
+from watcher.clock import to_unix
+from watcher.identity import digest_of
+from watcher.model import CheckOutcome, Event, Snapshot, Value
+from watcher.page import NotModified, Page, Validators
+from watcher.rules import Rule
+from watcher.store import Check, Records, Store
+from watcher.telemetry import Metrics
+
+
+class Fetching(Protocol):
+    """What a check needs of HTTP."""
+
+    async def get(
+        self, url: str, *, validators: Validators | None = None, packed: bool = False
+    ) -> Page | NotModified:
+        """Visit a page; raises FetchError."""
+
+
+class Alert(Value, frozen=True, kw_only=True):
+    """When a failing source is told."""
+
+    after: int = 3
+    """Failed visits in a row."""
+    hours: float = 6.0
+    """Or hours since the last good one."""
+
+
+Owe = Callable[[Records, Sequence[tuple[Event, bool]], datetime], int]
+"""Writes down who is owed freshly recorded events (each with "beyond the budget")."""
+
+
+def _owe_nobody(_: Records, __: Sequence[tuple[Event, bool]], ___: datetime) -> int:
+    return 0
+
+
+class App:
+    """What every check shares: the edges, the rules, and a little memory."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        fetcher: Fetching,
+        rules: Sequence[Rule] = (),
+        zone: ZoneInfo | None = None,
+        threads: Executor | None = None,
+        metrics: Metrics | None = None,
+        owe: Owe = _owe_nobody,
+        alert: Alert | None = None,
+    ) -> None:
+        self.store = store
+        self.fetcher = fetcher
+        self.rules = tuple(rules)
+        self.zone = zone or ZoneInfo("UTC")
+        self.threads = threads
+        self.metrics = metrics or Metrics()
+        self.owe = owe
+        self.alert = alert or Alert()
+        self.matches = Matches()
+        self.memory: dict[str, Memory] = {}
+        self.context = context_of(self.rules)
+        self._learnt: tuple[Any, ...] = ()
+
+    def use_rules(self, rules: Sequence[Rule]) -> None:
+        """Put other rules in force: every page is read and judged anew at its next visit."""
+        self.rules = tuple(rules)
+        self.context = context_of(self.rules)
+        self.matches = Matches()
+        self.memory.clear()
+        self._learnt = ()
+
+    def learnt(self, records: Records, now: datetime) -> tuple[growth.Baseline, tuple[Rule, ...]]:
+        """The baseline of this week and the rules as their budgets have them today."""
+        at = to_unix(now)
+        key = (growth.monday(at), learning.midnight(now, self.zone))
+        if not self._learnt or self._learnt[0] != key:
+            baseline = learning.baseline_at(records, at)
+            rules = learning.rules_at(
+                records, self.rules, now=now, zone=self.zone, baseline=baseline
+            )
+            self._learnt = (key, baseline, rules)
+        return self._learnt[1], self._learnt[2]
+
+
+class Memory(Value, frozen=True, kw_only=True):
+    """What makes the next visit of a target cheap; only ever about judged snapshots."""
+
+    validators: Validators = Validators()
+    island: str | None = None
+
+
+class Checked(Value, frozen=True, kw_only=True):
+    """How a visit ended."""
+
+    target: str
+    at: datetime
+    outcome: CheckOutcome
+    cards: int | None = None
+    fresh: int = 0
+    moved: int = 0
+    told: int = 0
+    """Changes recorded that somebody may hear of."""
+    known: int = 0
+    """Changes recorded at a first look, owed to nobody."""
+    baseline: bool = False
+    """True when this was the first good visit of the target."""
+    error: str | None = None
+    retry_after: float | None = None
+    failures: int = 0
+    """Failed visits in a row, this one included."""
+    warnings: tuple[str, ...] = ()
+
+
+class Visit(Value, frozen=True, kw_only=True):
+    """A visit while it is under way."""
+
+    target: Target
+    at: datetime
+    began: float
+    page: Page | None = None
+
+    def answered(self, page: Page) -> Visit:
+        """The visit once its page is there; the body is not kept."""
+        return msgspec.structs.replace(self, page=msgspec.structs.replace(page, body=b""))
+
+    def check(self, source: int, outcome: CheckOutcome, **more: Any) -> Check:
+        """The row that remembers this visit."""
+        return Check(
+            source=source,
+            at=self.at,
+            outcome=outcome,
+            status=more.pop("status", 200 if self.page else None),
+            bytes=self.page.bytes_read if self.page else 0,
+            duration_ms=int((time.perf_counter() - self.began) * 1000),
+            **more,
+        )
+
+
+class Seen(Value, frozen=True, kw_only=True):
+    """A page as it was read; no snapshot when it shows what it showed the last time."""
+
+    memory: Memory
+    """For the next visit."""
+    snapshot: Snapshot | None = None
+
+
+def context_of(rules: Sequence[Rule]) -> str:
+    """A fingerprint of rules and readers: validators stored under another are not used."""
+    return digest_of(readers.VERSION, *sorted(f"{r.name}={r.fingerprint}" for r in rules))
