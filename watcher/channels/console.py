@@ -66,17 +66,18 @@ def print_view(view: View, stream: TextIO) -> None:
             console.print(Text(section.note, style="dim"))
         for entry in section.entries:
             _print_entry(entry, console)
-    for line in filter(None, (view.more, view.more_url, *view.footer)):
+    more = (view.more, view.more_url) if view.more else ()
+    for line in filter(None, (*more, *view.footer)):
         console.print(Text(line, style="dim"))
     console.file.flush()
 
 
 def _print_entry(entry: EntryView, console: Console) -> None:
     head = Text("  ")
-    head.append(f"{entry.kind:<10}", style=_STYLES.get(entry.kind, "green"))
+    head.append(f"{entry.kind:<14}", style=_STYLES.get(entry.kind, "green"))
     head.append(entry.title, style="bold")
     console.print(head)
     facts = (entry.counts, entry.sparkline, entry.authors, entry.organization)
     lines = [" · ".join(filter(None, facts)), *entry.reasons, entry.url or ""]
     for line in filter(None, lines):
-        console.print(Text(f"            {line}"))
+        console.print(Text(f"                {line}"))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
+from email.header import Header
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import EmailPolicy
@@ -38,6 +39,9 @@ class _Wire(EmailPolicy):
         line = f"{name}: {value}"
         if line.isascii() and len(line) <= LINE_LIMIT:
             return line + self.linesep
+        if name == "Subject":  # the newer code makes encoded words of more than 75 characters
+            coded = Header(str(value), "utf-8", header_name=name, maxlinelen=75).encode()
+            return f"{name}: {coded}\n".replace("\n", self.linesep)
         return str(super().fold(name, value))
 
     def fold_binary(self, name: str, value: str) -> bytes:
