@@ -26,7 +26,7 @@ from watcher.fetch import Clock, Fetcher, FetchOptions, SystemClock
 from watcher.model import CheckOutcome
 from watcher.rules import Rule, compile_rule
 from watcher.service import notify
-from watcher.store import Lock, Records, Store, open_records
+from watcher.store import Lock, Store, open_records
 from watcher.telemetry import Metrics, log
 from watcher.watch import App, Checked, check
 
@@ -292,7 +292,7 @@ class Daemon:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stop.wait(), _STORE_PAUSE)
             try:
-                await self.app.store.write(_touch)
+                await self.app.store.write(lambda r: r.sources.touch())
             except StoreRefused as refused:
                 self._refuse(refused)
             except StoreError:
@@ -352,8 +352,3 @@ class Daemon:
         _, late = await asyncio.wait(tasks, timeout=DRAIN)
         for task in late:
             task.cancel()
-
-
-def _touch(records: Records) -> None:
-    """A write that changes nothing: does the store take it?"""
-    records.conn.execute("update sources set name = name where id = -1")
