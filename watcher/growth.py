@@ -6,9 +6,14 @@ no I/O, no clock, nothing beyond the standard library and msgspec; each function
 at records before the instant it is given.
 
 The rise statistic in one line: *surely at least x times the usual count for papers of this
-age*. A paper's rate is ``m`` times that of the papers of its age, and ``m`` has the prior
+age*. A paper collects votes ``m`` times as fast as is usual, and ``m`` has the prior
 Gamma(a, a); after ``v`` votes where ``E`` are usual it is Gamma(a + v, a + E). The
 *multiplier* is ``v / E``; its *lower bound* is the 5 % quantile of that posterior.
+
+The *usual* count is a bit over half the root mean square of the counts at that age: about
+the mean where popularity is spread as on the daily page, more where a few papers take nearly
+all the votes. So the same multiplier marks the same part of a population, however heavy its
+tail (``docs/rising.md``).
 """
 
 from __future__ import annotations
@@ -17,6 +22,7 @@ import functools
 import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from watcher import prior
 from watcher.model import History, Look, Value
@@ -89,12 +95,12 @@ def _interpolate(xs: Sequence[float], ys: Sequence[float], x: float) -> float:
     return ys[i - 1] + part * (ys[i] - ys[i - 1])
 
 
-def multiplier(upvotes: int, expected: float) -> float:
+def multiplier(upvotes: float, expected: float) -> float:
     """How many times the usual count of its age a paper has."""
     return upvotes / expected
 
 
-def lower_bound(upvotes: int, expected: float, shape: float) -> float:
+def lower_bound(upvotes: float, expected: float, shape: float) -> float:
     """The 5 % lower bound of the multiplier: the paper is surely at least so far above usual.
 
     The quantile of Gamma(shape + upvotes, shape + expected) by Wilson and Hilferty (1931),
@@ -166,7 +172,21 @@ Series = tuple[int, Sequence[tuple[int, int]]]
 
 _PRIOR_WEIGHT = 30.0
 """The shipped prior counts as so many papers."""
-_WIDTH, _WIDTH_MIN = 0.18, 0.5
+_WIDTH, _WIDTH_FLOOR = 0.18, 0.5
+"""Smoothing over age: so much of the age, and so many hours."""
+_SPREAD_FROM = 2.0
+"""Younger papers say little about how uneven papers are."""
+_USUAL_PART = 0.535
+"""The part of the root mean square that is called usual: then twice the usual count, surely,
+is where the papers that end in the top tenth part from the others, on papers and stories."""
+
+
+class Sums(NamedTuple):
+    """Weighted sums over the papers at one age."""
+
+    papers: float
+    counts: float
+    squares: float
 
 
 def learn(series: Iterable[Series], before: int) -> Baseline:
@@ -178,36 +198,66 @@ def learn(series: Iterable[Series], before: int) -> Baseline:
     even when it changed nothing. With few papers the shipped prior fills in: first its
     level, then its form. The same records give the same baseline.
     """
-    papers = [p for s in series if (p := _usable(s, before)) is not None]
+    papers = _usable(series, before)
     if not papers:
         return PRIOR
     sums = [_at_age(papers, age) for age in PRIOR.ages]
+    shape = shape_of(sums, PRIOR.ages, prior_weight=_PRIOR_WEIGHT)
     return Baseline(
         learnt_at=before,
         papers=len(papers),
-        shape=_shape(sums),
+        shape=shape,
         ages=PRIOR.ages,
-        usual=_usual(sums),
+        usual=tuple(mean * usual_part(shape) for mean in _filled_in(sums)),
     )
 
 
-def _usable(series: Series, before: int) -> tuple[list[float], list[int]] | None:
-    listed_at, looks = series
-    if not before - LEARN_SPAN <= listed_at < before:
-        return None
-    end = min(before, listed_at + int(FOLLOW_HOURS * HOUR))
-    kept = [(at, v) for at, v in looks if listed_at <= at < end]
-    if not kept:
-        return None
-    return [(at - listed_at) / HOUR for at, _ in kept], [v for _, v in kept]
+def sums_by_age(series: Iterable[Series], ages: Sequence[float], before: int) -> list[Sums]:
+    """What ``learn`` sees of the papers at each age in hours, without a prior.
+
+    ``bench/make_prior.py`` makes the shipped prior of it.
+    """
+    papers = _usable(series, before)
+    return [_at_age(papers, age) for age in ages]
 
 
-def _at_age(papers: list[tuple[list[float], list[int]]], age: float) -> tuple[float, float, float]:
-    """Sum of weights, of counts and of squared counts at an age."""
-    width = _WIDTH_MIN + _WIDTH * age
+def shape_of(sums: Sequence[Sums], ages: Sequence[float], *, prior_weight: float = 0.0) -> float:
+    """``a`` by moments: the mean square of the multipliers is 1 + 1/a, pooled over the ages."""
+    weights = prior_weight
+    squares = prior_weight * (1 + 1 / PRIOR.shape)
+    for age, s in zip(ages, sums, strict=True):
+        if age >= _SPREAD_FROM and s.counts > 0:
+            weights += s.papers
+            squares += s.papers * (s.squares * s.papers / s.counts**2)
+    spread = squares / weights if weights else 1 + 1 / PRIOR.shape
+    return 1 / max(spread - 1, 0.05)
+
+
+def usual_part(shape: float) -> float:
+    """The usual count as a multiple of the mean: 0.535 of the root mean square.
+
+    The root mean square of multipliers spread as Gamma(a, a) is sqrt(1 + 1/a).
+    """
+    return _USUAL_PART * math.sqrt(1 + 1 / shape)
+
+
+def _usable(series: Iterable[Series], before: int) -> list[tuple[list[float], list[int]]]:
+    """Ages in hours and counts of each paper that may teach something."""
+    papers = []
+    for listed_at, looks in series:
+        if before - LEARN_SPAN <= listed_at < before:
+            end = min(before, listed_at + int(FOLLOW_HOURS * HOUR))
+            kept = [(at, v) for at, v in looks if listed_at <= at < end]
+            if kept:
+                papers.append(([(at - listed_at) / HOUR for at, _ in kept], [v for _, v in kept]))
+    return papers
+
+
+def _at_age(papers: list[tuple[list[float], list[int]]], age: float) -> Sums:
+    width = _WIDTH_FLOOR + _WIDTH * age
     n = total = squares = 0.0
     for ages, counts in papers:
-        count, distance = _count_at(ages, counts, age)
+        count, distance = _count_at_age(ages, counts, age)
         far = distance / width
         if far > 3:
             continue
@@ -215,10 +265,10 @@ def _at_age(papers: list[tuple[list[float], list[int]]], age: float) -> tuple[fl
         n += weight
         total += weight * count
         squares += weight * count * count
-    return n, total, squares
+    return Sums(n, total, squares)
 
 
-def _count_at(ages: list[float], counts: list[int], age: float) -> tuple[float, float]:
+def _count_at_age(ages: list[float], counts: list[int], age: float) -> tuple[float, float]:
     """A paper's count at an age, and how far from there it was really looked at (hours)."""
     i = bisect_left(ages, age)
     if i == 0:
@@ -232,20 +282,21 @@ def _count_at(ages: list[float], counts: list[int], age: float) -> tuple[float, 
     return counts[i - 1] + part * (counts[i] - counts[i - 1]), min(age - low, high - age)
 
 
-def _usual(sums: list[tuple[float, float, float]]) -> tuple[float, ...]:
+def _filled_in(sums: Sequence[Sums]) -> tuple[float, ...]:
     """The learnt means, filled in by the prior at the learnt level, never falling."""
-    seen = sum(total for _, total, _ in sums)
-    due = sum(n * usual for (n, _, _), usual in zip(sums, PRIOR.usual, strict=True))
-    pull = _PRIOR_WEIGHT * max(PRIOR.usual)
-    level = (seen + pull) / (due + pull)
-    means: list[float] = []
-    for (n, total, _), usual in zip(sums, PRIOR.usual, strict=True):
-        mean = (total + _PRIOR_WEIGHT * level * usual) / (n + _PRIOR_WEIGHT)
-        means.append(mean)
-    return _never_falling(means, [n + _PRIOR_WEIGHT for n, _, _ in sums])
+    prior_means = [usual / usual_part(PRIOR.shape) for usual in PRIOR.usual]
+    pull = _PRIOR_WEIGHT * prior_means[-1]
+    due = sum(s.papers * mean for s, mean in zip(sums, prior_means, strict=True))
+    level = (sum(s.counts for s in sums) + pull) / (due + pull)
+    weights = [s.papers + _PRIOR_WEIGHT for s in sums]
+    means = [
+        (s.counts + _PRIOR_WEIGHT * level * mean) / weight
+        for s, mean, weight in zip(sums, prior_means, weights, strict=True)
+    ]
+    return _never_falling(means, weights)
 
 
-def _never_falling(values: list[float], weights: list[float]) -> tuple[float, ...]:
+def _never_falling(values: Sequence[float], weights: Sequence[float]) -> tuple[float, ...]:
     """Pool adjacent violators: the closest sequence that never falls."""
     blocks: list[tuple[float, float, int]] = []
     for value, weight in zip(values, weights, strict=True):
@@ -256,20 +307,6 @@ def _never_falling(values: list[float], weights: list[float]) -> tuple[float, ..
             block = ((v * w + block[0] * block[1]) / both, both, size + block[2])
         blocks.append(block)
     return tuple(v for v, _, size in blocks for _ in range(size))
-
-
-def _shape(sums: list[tuple[float, float, float]]) -> float:
-    """``a`` by moments (variance = E + E²/a), the prior's shape counting as some papers."""
-    a_sum, weights = PRIOR.shape * _PRIOR_WEIGHT, _PRIOR_WEIGHT
-    for n, total, squares in sums:
-        if n < _PRIOR_WEIGHT:
-            continue
-        mean = total / n
-        excess = squares / n - mean * mean - mean
-        if excess > 0:
-            a_sum += n * min(mean * mean / excess, 5.0)
-            weights += n
-    return a_sum / weights
 
 
 # --- signals ----------------------------------------------------------------------------

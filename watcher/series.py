@@ -1,0 +1,402 @@
+"""Foreign series: rows of anyone's counts replayed through the judgement of ``rising``.
+
+Owns the rows of ``watcher backtest --series``: what they mean, their replay in time order
+with the past only, and their CSV form. Judges with the functions of ``growth.py`` and the
+shipped defaults, as the live loop does. Must not know the store, rules or the command line.
+
+A row without a count but with a rank is a second look at a page whose order is that of the
+votes: the place tells roughly how many votes a paper has by now (``_implied``).
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import math
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from itertools import groupby
+from operator import attrgetter
+from pathlib import Path
+from statistics import NormalDist
+
+from watcher import growth
+from watcher.errors import WatcherError
+from watcher.growth import HOUR, WEEK, Baseline
+from watcher.model import Change, Value
+
+FEW_PAPERS = 50
+"""With fewer papers in the last eight weeks, older records teach the baseline."""
+_FALL = 3
+_FALL_LOOKS = 3
+_PAGE_WEIGHT = 0.5
+"""How much a place says by itself, against what the papers' own looks say of it."""
+_ABSENT_AGE = 0.35
+"""Papers of a page that have no row are younger: this part of the others' median age."""
+_ORDERED = 0.5
+"""From this rank correlation with the known counts on, a page's order is that of votes."""
+
+
+class Row(Value, frozen=True, kw_only=True):
+    """One paper at one look. Times in Unix seconds."""
+
+    paper_id: str
+    observed_at: int
+    upvotes: int | None = None
+    listed_at: int | None = None
+    rank: int | None = None
+    page_size: int | None = None
+
+
+class Alert(Value, frozen=True, kw_only=True):
+    """The first time a paper was told."""
+
+    paper_id: str
+    alerted_at: int
+    kind: Change
+    upvotes: int
+    """The latest count known, not the one implied by a place."""
+    multiplier: float
+
+
+def replay(rows: Iterable[Row], learn: Iterable[Row] = ()) -> Iterator[Alert]:
+    """Replay rows in time order; yield each paper's first alert when it is given.
+
+    The baseline is learnt at the first row and anew each Monday 00:00 UTC, from ``learn`` and
+    the rows before that instant; without either it is the shipped prior. Rows of one
+    ``observed_at`` are one page, judged once the whole page is known.
+    """
+    ordered = sorted(rows, key=attrgetter("observed_at", "paper_id"))
+    memory = _Memory(learn)
+    baseline, until = growth.PRIOR, -math.inf
+    for at, page in groupby(ordered, key=attrgetter("observed_at")):
+        if at >= until:
+            baseline = memory.learnt(at if until == -math.inf else growth.monday(at))
+            until = growth.monday(at) + WEEK
+        yield from _judge(memory, at, tuple(page), baseline)
+
+
+def _judge(memory: _Memory, at: int, page: tuple[Row, ...], baseline: Baseline) -> Iterator[Alert]:
+    seen = [paper for row in page if (paper := memory.take(row)) is not None]
+    counts = dict.fromkeys(seen, 0.0)
+    counts.update({paper: float(paper.looks[-1][1]) for paper in seen if paper.looks})
+    counts.update(_implied(memory, page, baseline))
+    needed = growth.bar(baseline, growth.RISING_MULTIPLIER)
+    for paper, count in counts.items():
+        if paper.alerted or paper.listed_at is None or not paper.looks:
+            continue
+        votes = needed.needed(at - paper.listed_at)
+        if votes is not None and count >= max(votes, growth.RISING_FLOOR):
+            paper.alerted = True
+            yield _alert(paper, at, count, baseline)
+
+
+def _alert(paper: _Paper, at: int, count: float, baseline: Baseline) -> Alert:
+    usual = baseline.expected((at - (paper.listed_at or at)) / HOUR)
+    return Alert(
+        paper_id=paper.name,
+        alerted_at=at,
+        kind=Change.RISING,
+        upvotes=paper.looks[-1][1],
+        multiplier=growth.multiplier(count, usual) if usual else 0.0,
+    )
+
+
+# --- what is remembered of the rows so far -------------------------------------------------
+
+
+class _Paper:
+    """One paper as the rows so far have shown it."""
+
+    __slots__ = ("_falls", "_listed_surely", "alerted", "listed_at", "looks", "name")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.listed_at: int | None = None
+        self.looks: list[tuple[int, int]] = []
+        self.alerted = False
+        self._falls = 0
+        self._listed_surely = False
+
+    def take(self, row: Row) -> bool:
+        """Remember a row; False when its count is a scraper's fault and tells nothing."""
+        self._take_listing(row)
+        if row.upvotes is None:
+            return True
+        last = self.looks[-1] if self.looks else (0, 0)
+        if row.upvotes < last[1] - _FALL and self._falls < _FALL_LOOKS - 1:
+            self._falls += 1
+            return False
+        self._falls = 0
+        if last[0] == row.observed_at:
+            self.looks[-1] = (last[0], max(last[1], row.upvotes))
+        else:
+            self.looks.append((row.observed_at, row.upvotes))
+        return True
+
+    def _take_listing(self, row: Row) -> None:
+        """The first listing known holds; one told with a count is better than one without."""
+        surely = row.upvotes is not None
+        if row.listed_at is None or (
+            self.listed_at is not None and (self._listed_surely or not surely)
+        ):
+            return
+        self.listed_at, self._listed_surely = row.listed_at, surely
+
+
+class _Memory:
+    """The papers of the replay so far, and the records given to learn from."""
+
+    def __init__(self, learn: Iterable[Row]) -> None:
+        self._papers: dict[str, _Paper] = {}
+        self._before: dict[str, _Paper] = {}
+        for row in sorted(learn, key=attrgetter("observed_at")):
+            self._before.setdefault(row.paper_id, _Paper(row.paper_id)).take(row)
+
+    def take(self, row: Row) -> _Paper | None:
+        """Remember a row; the paper, or None when the row tells nothing to judge."""
+        paper = self._papers.setdefault(row.paper_id, _Paper(row.paper_id))
+        return paper if paper.take(row) else None
+
+    def paper(self, name: str) -> _Paper:
+        """A paper already seen."""
+        return self._papers[name]
+
+    def learnt(self, before: int) -> Baseline:
+        """The baseline from all records before an instant, at most eight weeks old.
+
+        Where those are too few, from the last eight weeks that have records.
+        """
+        series = self._series()
+        baseline = growth.learn(series, before)
+        if baseline.papers >= FEW_PAPERS:
+            return baseline
+        times = [at for _, looks in series for at, _ in looks if at < before]
+        return growth.learn(series, max(times) + 1) if times else baseline
+
+    def _series(self) -> list[growth.Series]:
+        """Each paper once, with the looks of both files."""
+        series: list[growth.Series] = []
+        for name in sorted(self._before.keys() | self._papers.keys()):
+            here, there = self._papers.get(name), self._before.get(name)
+            known = [paper for paper in (here, there) if paper is not None]
+            listed_at = next((p.listed_at for p in known if p.listed_at is not None), None)
+            if listed_at is not None:
+                looks = {at: upvotes for paper in known for at, upvotes in paper.looks}
+                series.append((listed_at, sorted(looks.items())))
+        return series
+
+
+# --- a look at the order of a page ---------------------------------------------------------
+
+
+def _implied(memory: _Memory, page: Sequence[Row], baseline: Baseline) -> dict[_Paper, float]:
+    """The counts told by the places of rows without a count, never below the last known one.
+
+    The paper at rank r of n has about as many votes as the r-th largest count that the page's
+    papers should have by now (from their own looks), and about as many as a paper at such a
+    place usually has; the geometric mean of both is taken.
+    """
+    blind = [row for row in page if row.upvotes is None and row.rank is not None]
+    if not blind or not _ordered_by_votes(memory, page):
+        return {}
+    at = page[0].observed_at
+    size = max(len(page), *(max(row.page_size or 0, row.rank or 0) for row in page))
+    means = _mean_counts(memory, page, size, baseline)
+    due = _due_counts(memory, page, means, baseline)
+    spread = [_quantile(1 - (place + 0.5) / size, baseline.shape) for place in range(size)]
+    average = sum(means) / size
+    implied: dict[_Paper, float] = {}
+    for row in blind:
+        paper = memory.paper(row.paper_id)
+        if paper.listed_at is None or at < paper.listed_at or not paper.looks:
+            continue
+        place = max(row.rank or 1, 1) - 1
+        count = due[place] ** (1 - _PAGE_WEIGHT) * (average * spread[place]) ** _PAGE_WEIGHT
+        implied[paper] = max(count, paper.looks[-1][1])
+    return implied
+
+
+def _mean_counts(
+    memory: _Memory, page: Sequence[Row], size: int, baseline: Baseline
+) -> list[float]:
+    """The mean count at the age of each paper of a page: its rows, then the papers without."""
+    at = page[0].observed_at
+    ages = [
+        None if (listed := memory.paper(row.paper_id).listed_at) is None else (at - listed) / HOUR
+        for row in page
+    ]
+    known = sorted(age for age in ages if age is not None)
+    median = known[len(known) // 2] if known else 8.0
+    absent = [median * _ABSENT_AGE] * (size - len(page))
+    return [_mean(baseline, median if age is None else age) for age in (*ages, *absent)]
+
+
+def _due_counts(
+    memory: _Memory, page: Sequence[Row], means: Sequence[float], baseline: Baseline
+) -> list[float]:
+    """The counts a page's papers should have by now, the largest first.
+
+    A paper with a count grows on at its own rate; those without are spread as papers are.
+    """
+    at, due, unknown = page[0].observed_at, [], list(means[len(page) :])
+    for row, mean in zip(page, means, strict=False):
+        paper = memory.paper(row.paper_id)
+        if not paper.looks or paper.listed_at is None:
+            unknown.append(mean)
+            continue
+        looked_at, count = paper.looks[-1]
+        then = _mean(baseline, (looked_at - paper.listed_at) / HOUR)
+        rate = (baseline.shape + count) / (baseline.shape + then)
+        due.append(count + (rate * max(mean - then, 0.0) if looked_at < at else 0.0))
+    average = sum(unknown) / len(unknown) if unknown else 0.0
+    parts = ((place + 0.5) / len(unknown) for place in range(len(unknown)))
+    due.extend(average * _quantile(1 - part, baseline.shape) for part in parts)
+    return sorted(due, reverse=True)
+
+
+def _mean(baseline: Baseline, age_h: float) -> float:
+    usual = baseline.expected(min(max(age_h, 0.1), growth.FOLLOW_HOURS - 1))
+    return (usual or 0.0) / growth.usual_part(baseline.shape)
+
+
+def _quantile(part: float, shape: float) -> float:
+    """A quantile of Gamma(a, a) by Wilson and Hilferty: how multipliers are spread."""
+    root = 1 - 1 / (9 * shape) + NormalDist().inv_cdf(part) / (3 * math.sqrt(shape))
+    return max(root, 0.0) ** 3
+
+
+def _ordered_by_votes(memory: _Memory, page: Sequence[Row]) -> bool:
+    """Whether the places follow the counts known: a trending list's order would mislead."""
+    known = [
+        (row.rank, -paper.looks[-1][1])
+        for row in page
+        if row.rank is not None and (paper := memory.paper(row.paper_id)).looks
+    ]
+    if len(known) < 5:
+        return bool(known)
+    return _spearman([rank for rank, _ in known], [votes for _, votes in known]) >= _ORDERED
+
+
+def _spearman(xs: Sequence[int], ys: Sequence[int]) -> float:
+    """The rank correlation of two lists; ties share their middle place. 0 without spread."""
+    a, b = _places(xs), _places(ys)
+    middle = (len(xs) - 1) / 2
+    both = sum((x - middle) * (y - middle) for x, y in zip(a, b, strict=True))
+    spread = math.sqrt(sum((x - middle) ** 2 for x in a) * sum((y - middle) ** 2 for y in b))
+    return both / spread if spread else 0.0
+
+
+def _places(values: Sequence[int]) -> list[float]:
+    ordered = sorted(values)
+    first = {value: bisect_left(ordered, value) for value in set(values)}
+    tied = {value: ordered.count(value) for value in first}
+    return [first[value] + (tied[value] - 1) / 2 for value in values]
+
+
+# --- as CSV --------------------------------------------------------------------------------
+
+_NEEDED = ("paper_id", "observed_at", "upvotes", "listed_at")
+_UNKNOWN = frozenset({"", "nan", "na", "none", "null"})
+
+
+def read_rows(path: Path) -> tuple[Row, ...]:
+    """Read a series from a CSV file with a header, gzipped if its name ends in ``.gz``.
+
+    Columns: ``paper_id, observed_at, upvotes, listed_at`` and where known ``rank, page_size``;
+    others are ignored. Times are ISO 8601, UTC unless they say otherwise.
+
+    Raises:
+        WatcherError: the file cannot be read, lacks a column, or a line makes no sense.
+    """
+    opened = gzip.open if path.suffix == ".gz" else open
+    try:
+        with opened(path, "rt", encoding="utf-8-sig", newline="") as file:
+            return tuple(parse_rows(file, name=path.name))
+    except (OSError, EOFError, UnicodeDecodeError, csv.Error) as exc:
+        raise WatcherError(f"{path}: cannot be read as a series: {exc}") from exc
+
+
+def parse_rows(lines: Iterable[str], *, name: str = "series") -> Iterator[Row]:
+    """The rows of a CSV with a header; ``name`` stands in the messages of errors."""
+    table = csv.DictReader(lines)
+    missing = [column for column in _NEEDED if column not in (table.fieldnames or ())]
+    if missing:
+        raise WatcherError(
+            f"{name}: no column {', '.join(missing)}; a series needs {', '.join(_NEEDED)}"
+            " (and may have rank, page_size)"
+        )
+    for fields in table:
+        try:
+            yield _row(fields)
+        except (ValueError, OverflowError) as exc:
+            raise WatcherError(f"{name}, line {table.line_num}: {exc}") from exc
+
+
+def _row(fields: Mapping[str, str | None]) -> Row:
+    paper_id = (fields["paper_id"] or "").strip()
+    observed_at = _time(fields, "observed_at")
+    if not paper_id or observed_at is None:
+        raise ValueError("paper_id and observed_at must not be empty")
+    return Row(
+        paper_id=paper_id,
+        observed_at=observed_at,
+        upvotes=_count(fields, "upvotes"),
+        listed_at=_time(fields, "listed_at"),
+        rank=_count(fields, "rank"),
+        page_size=_count(fields, "page_size"),
+    )
+
+
+def _said(fields: Mapping[str, str | None], column: str) -> str | None:
+    text = (fields.get(column) or "").strip()
+    return None if text.lower() in _UNKNOWN else text
+
+
+def _count(fields: Mapping[str, str | None], column: str) -> int | None:
+    """A whole number; a negative one is a scraper's fault, as good as missing."""
+    text = _said(fields, column)
+    if text is None:
+        return None
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not number.is_integer():
+        raise ValueError(f"{column} {text!r} is not a count (a whole number, or empty)")
+    return int(number) if number >= 0 else None
+
+
+def _time(fields: Mapping[str, str | None], column: str) -> int | None:
+    text = _said(fields, column)
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"{column} {text!r} is not a time like 2026-05-11T07:00:00Z") from None
+    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
+
+
+def write_alerts(path: Path, alerts: Iterable[Alert]) -> int:
+    """Write alerts as CSV, ``paper_id, alerted_at, kind, upvotes, multiplier``; how many.
+
+    Raises:
+        WatcherError: the file cannot be written.
+    """
+    count = 0
+    try:
+        with path.open("w", encoding="utf-8", newline="") as file:
+            table = csv.writer(file, lineterminator="\n")
+            table.writerow(Alert.__struct_fields__)
+            for count, alert in enumerate(alerts, 1):  # noqa: B007
+                table.writerow(_written(alert))
+    except OSError as exc:
+        raise WatcherError(f"{path}: cannot be written: {exc}") from exc
+    return count
+
+
+def _written(alert: Alert) -> tuple[str, str, str, int, str]:
+    told = datetime.fromtimestamp(alert.alerted_at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return alert.paper_id, told, alert.kind.value, alert.upvotes, f"{alert.multiplier:.3f}"
