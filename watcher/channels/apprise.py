@@ -71,6 +71,11 @@ class AppriseChannel:
                 worked = await asyncio.to_thread(_notify, self._urls, view.subject, body)
         except TimeoutError as exc:
             raise SendError(f"apprise {self.name}: no end within {self.deadline:g} s") from exc
+        except SendError:
+            raise
+        except Exception as exc:
+            # A hundred services, each with a library of its own: anything may come out.
+            raise SendError(f"apprise {self.name}: failed ({type(exc).__name__})") from exc
         if not worked:
             raise SendError(f"apprise {self.name}: {self._urls.masked()} did not take the message")
 

@@ -16,8 +16,10 @@ from watcher.channels.post import GONE, Answer, Post, judge
 from watcher.config.secrets import SecretUrl
 from watcher.errors import SendError
 
-RATES = ((1, 1.0), (30, 60.0))
-"""Messages per seconds that both services take from one webhook."""
+RATES = ((1, 1.0), (6, 15.0))
+"""Messages per seconds: one a second, and never more than 30 in any minute, which is what both
+services take from one webhook. A leaky bucket of ``n`` in ``t`` seconds lets ``n`` through at once
+and ``60 n / t`` more in the minute that follows: 6 + 24."""
 DELETED = 404
 """Both services answer this when the webhook was deleted; it does not come back."""
 

@@ -7,7 +7,6 @@ not import other channels.
 from __future__ import annotations
 
 import asyncio
-import mailbox
 import os
 from pathlib import Path
 from typing import Annotated
@@ -64,8 +63,9 @@ def _drop(folder: Path, name: str, mail: bytes) -> None:
 
     As the Maildir convention asks; a crash leaves at most a file in ``tmp``.
     """
-    box = mailbox.Maildir(folder, create=True)
-    if name in box:
+    for part in ("", "tmp", "new", "cur"):
+        (folder / part).mkdir(0o700, parents=True, exist_ok=True)
+    if (folder / "new" / name).exists() or any((folder / "cur").glob(f"{name}*")):
         return
     draft = folder / "tmp" / f"{name}.{os.getpid()}"
     with draft.open("wb") as file:
