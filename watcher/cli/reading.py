@@ -142,7 +142,7 @@ def import_(paths: tuple[Path, ...], at: datetime | None, source: str, json_: bo
             # One file is one transaction: Ctrl-C leaves whole files only.
             with records.transaction():
                 number = records.sources.id_of(source)
-                met = records.papers.meet(number, snapshot)
+                met = records.papers.meet(number, snapshot, live=False)
             total["files"] += 1
             total["cards"] += len(met)
             total["fresh"] += sum(m.fresh for m in met)

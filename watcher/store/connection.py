@@ -171,8 +171,16 @@ def _check_file(path: Path) -> None:
             "If you want to start anew, delete it."
         )
     with path.open("rb") as file:
-        if file.read(16) != _HEADER:
-            raise StoreRefused(f"{path} is no SQLite file, or damaged. {newest_backup(path)}")
+        header = file.read(72)
+    if header[:16] != _HEADER:
+        raise StoreRefused(f"{path} is no SQLite file, or damaged. {newest_backup(path)}")
+    # Bytes 68 to 71 are the application id (SQLite file format, 1.3); asked before SQLite
+    # opens the file, because opening in WAL mode writes.
+    if int.from_bytes(header[68:72], "big") != APPLICATION_ID:
+        raise StoreRefused(
+            f"{path} is a database of another program, or damaged; it was left as it is. "
+            f"{newest_backup(path)}"
+        )
 
 
 def _open(path: Path) -> Database:
@@ -208,8 +216,6 @@ def _retry_wal(conn: sqlite3.Connection) -> None:
 
 
 def _check_schema(db: Database, path: Path, *, migrate: bool) -> None:
-    if db.execute("pragma application_id").fetchone()[0] != APPLICATION_ID:
-        raise StoreRefused(f"{path} is a database of another program; it was left as it is")
     known = migrations()
     ours = {m.name for m in known.pending(db)} | {m.name for m in known.applied(db)}
     names = {file.stem for file in migrations_folder().glob("*.sql")}

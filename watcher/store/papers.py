@@ -96,24 +96,65 @@ _LookRow = tuple[int, int, int | None, int | None, int | None]
 """(at, source, upvotes, comments, stars)"""
 
 
+class Falls:
+    """Counts of one source that fell by more than three and are not believed yet."""
+
+    def __init__(
+        self, conn: sqlite3.Connection, source: int, seen: dict[tuple[int, str], int]
+    ) -> None:
+        self._conn = conn
+        self._source = source
+        self._seen = seen
+
+    def __bool__(self) -> bool:
+        return bool(self._seen)
+
+    def see(self, paper: int, field: str, value: int, before: int) -> int:
+        """The count to believe of a fall: the old one, until the third visit in a row."""
+        times = self._seen.get((paper, field), 0) + 1
+        if times >= 3:
+            self.forget(paper, field)
+            return value
+        self._seen[paper, field] = times
+        self._conn.execute(
+            "insert into falls (paper, source, field, seen) values (?, ?, ?, ?)"
+            " on conflict do update set seen = excluded.seen",
+            (paper, self._source, field, times),
+        )
+        return before
+
+    def forget(self, paper: int, field: str) -> None:
+        """The count is back, or believed."""
+        if self._seen.pop((paper, field), None) is not None:
+            self._conn.execute(
+                "delete from falls where paper = ? and source = ? and field = ?",
+                (paper, self._source, field),
+            )
+
+
 class Papers:
     """Every statement about papers and sightings."""
 
     def __init__(self, conn: sqlite3.Connection) -> None:
         self._conn = conn
         self._words = Words(conn)
+        self._newest = 2**53
+        """Time of the newest snapshot met over this connection; at first every one is old."""
 
     # --- meeting a page ---
 
-    def meet(self, source: int, snapshot: Snapshot) -> tuple[Met, ...]:
+    def meet(self, source: int, snapshot: Snapshot, *, live: bool = True) -> tuple[Met, ...]:
         """Remember a snapshot of ``source``; one ``Met`` per card, in the page's order.
 
         A card that stands twice on the page is met once. Snapshots older than what is
-        remembered are filed in their place and only fill gaps in the words.
+        remembered are filed in their place and only fill gaps in the words; ``live=False``
+        looks for newer sightings of each paper, which a visit made just now need not.
         """
         at = to_unix(snapshot.taken_at)
+        live = live and at >= self._newest
         known = self._known(snapshot.cards)
         looks = self._recent_looks([k.row for k in known.values()], at)
+        falls = self._falls(source)
         met: dict[int, Met] = {}
         new_looks: list[tuple[Any, ...]] = []
         updates: list[tuple[Any, ...]] = []
@@ -122,6 +163,8 @@ class Papers:
             fresh = False
             if paper is None:
                 paper, fresh = self._resolve(card, snapshot, at)
+                if card.paper_id:
+                    known[card.paper_id] = paper
             if paper.row in met:
                 continue
             before = (paper.upvotes, paper.comments, paper.stars, paper.fingerprint)
@@ -130,11 +173,11 @@ class Papers:
                 self._reword(paper, card, snapshot, at)
             trail = looks.get(paper.row, ())
             last = self._last_of(source, paper.row, trail, at)
-            seen = self._believed(paper, card, snapshot, source, last)
+            seen = self._believed(paper, card, snapshot, last, falls)
             moved = last is None or _differs(seen, last, snapshot.rounded)
             if moved:
                 new_looks.append((paper.row, at, source, *seen))
-            if not trail or trail[-1][0] <= at:
+            if live or fresh or not self._has_newer(paper.row, at):
                 _lay_over(paper, seen)
             if before != (paper.upvotes, paper.comments, paper.stars, paper.fingerprint):
                 updates.append(
@@ -150,6 +193,7 @@ class Papers:
             "update papers set upvotes = ?, comments = ?, stars = ?, fingerprint = ? where id = ?",
             updates,
         )
+        self._newest = at if self._newest == 2**53 else max(self._newest, at)
         result = tuple(met.values())
         if snapshot.kind is PageKind.TRENDING:
             result = self._place(source, result, at)
@@ -182,6 +226,12 @@ class Papers:
             found.setdefault(paper, []).append(tuple(look))
         return found
 
+    def _has_newer(self, paper: int, at: int) -> bool:
+        row = self._conn.execute(
+            "select 1 from sightings where paper = ? and at > ? limit 1", (paper, at)
+        ).fetchone()
+        return row is not None
+
     def _last_of(
         self, source: int, paper: int, trail: Sequence[_LookRow], at: int
     ) -> Sequence[int | None] | None:
@@ -203,8 +253,8 @@ class Papers:
         paper: _Known,
         card: Card,
         snapshot: Snapshot,
-        source: int,
         last: Sequence[int | None] | None,
+        falls: Falls,
     ) -> list[int | None]:
         """A card's counts as they are to be stored.
 
@@ -217,33 +267,25 @@ class Papers:
         seen = [upvotes, card.comments, card.stars]
         known = (paper.upvotes, paper.comments, paper.stars)
         for i, field in enumerate(("upvotes", "comments", "stars")):
-            value = seen[i]
+            value, before = seen[i], last[i] if last is not None else None
             if value is None:
-                # A source that has shown a count and now does not: unknown, so its last holds.
-                seen[i] = last[i] if last is not None else None
+                # A source that has shown a count and now does not: its last holds.
+                seen[i] = before
                 continue
             exact = known[i]
             if field in snapshot.rounded and exact is not None and agrees(value, exact):
                 seen[i] = exact
-                continue
-            before = last[i] if last is not None else None
-            if before is not None and value < before - 3:
-                if self._falling(paper.row, source, field) < 3:
-                    seen[i] = before
-                    continue
-                self._conn.execute(
-                    "delete from falls where paper = ? and source = ? and field = ?",
-                    (paper.row, source, field),
-                )
+            elif before is not None and value < before - 3:
+                seen[i] = falls.see(paper.row, field, value, before)
+            elif falls:
+                falls.forget(paper.row, field)
         return seen
 
-    def _falling(self, paper: int, source: int, field: str) -> int:
-        row = self._conn.execute(
-            "insert into falls (paper, source, field, seen) values (?, ?, ?, 1)"
-            " on conflict do update set seen = seen + 1 returning seen",
-            (paper, source, field),
-        ).fetchone()
-        return int(row[0])
+    def _falls(self, source: int) -> Falls:
+        rows = self._conn.execute(
+            "select paper, field, seen from falls where source = ?", (source,)
+        )
+        return Falls(self._conn, source, {(paper, field): n for paper, field, n in rows})
 
     # --- who is it? ---
 
