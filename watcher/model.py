@@ -54,6 +54,7 @@ class EventType(StrEnum):
     SOURCE_FAILING = "source.failing"
     SOURCE_RECOVERED = "source.recovered"
     SOURCE_DRIFTING = "source.drifting"
+    CHANNEL_FAILING = "channel.failing"
     CHANNEL_DISABLED = "channel.disabled"
     CHANNEL_RECOVERED = "channel.recovered"
     STORE_FAILING = "store.failing"

@@ -42,6 +42,7 @@ LOG_EVENTS: dict[str, str] = {
     "event_recorded": "a change or a notice was recorded",
     "message_sent": "a message was accepted by its channel",
     "message_failed": "a message was not accepted; it is tried again, or dead",
+    "channel_failed": "a channel has failed for so long that it is told",
     "channel_disabled": "a channel failed for so long, or so clearly, that it is switched off",
     "channel_recovered": "a channel works again",
     "digest_due": "a digest's hour has come",

@@ -16,8 +16,10 @@ from sqlite_utils import Database
 
 from watcher.store.connection import connect, translated
 from watcher.store.events import Events
+from watcher.store.outbox import Outbox
 from watcher.store.papers import Papers
 from watcher.store.sources import Sources
+from watcher.store.standing import Standing
 
 
 class Records:
@@ -30,6 +32,8 @@ class Records:
         self.papers = Papers(self.conn)
         self.sources = Sources(self.conn)
         self.events = Events(self.conn, self.papers)
+        self.standing = Standing(self.conn)
+        self.outbox = Outbox(self.conn, self.standing)
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[Records]:

@@ -1,0 +1,570 @@
+"""Sending what is owed: claim, compose, send, record.
+
+Owns the loop, one worker per channel, the schedule after failures, and when a channel is
+disabled or its operator told. Must not know SQL, or how any channel speaks.
+
+A message is claimed in one transaction (its batch closes with it), sent outside of any, and its
+outcome recorded in another. A crash between the last two repeats it under the same key with
+the same words; a crash anywhere else repeats nothing. Nothing is ever lost: what was claimed
+is due again when its lease ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+
+from watcher import owed
+from watcher.channels.edge import Channel
+from watcher.config.settings import DeliverySettings
+from watcher.errors import SendError, StoreError, StoreRefused
+from watcher.fetch import Clock, SystemClock
+from watcher.model import EventType, Links, Message, MessageState, Value
+from watcher.owed import Footer, Plan
+from watcher.store import Records, Store
+from watcher.store.outbox import Claimed, Unwanted
+from watcher.store.standing import ChannelState
+from watcher.telemetry import Metrics, log
+
+TICK = 1.0
+"""Seconds between two looks at the store: another process may have written."""
+JITTER = 0.1
+"""A wait is up to so much longer than the schedule says, so that repeats do not come in step."""
+BROKEN_AFTER = timedelta(minutes=1)
+"""A channel that only failed for longer, and three times, was broken, not just unlucky."""
+TELL_AFTER = timedelta(hours=1)
+"""The operator is told of a broken channel after so long."""
+FORGOTTEN = timedelta(days=10)
+"""A failure after a longer silence begins a new run of failures."""
+_LEEWAY = 5.0
+"""Seconds that a send may take beyond its channel's own deadline."""
+_IDLE = 30.0
+"""Seconds after which a channel that has nothing to send closes its connection."""
+_JUMP = timedelta(minutes=2)
+"""More time than this between two ticks means that the machine slept or its clock was set."""
+_STORE_PAUSE = 60.0
+
+
+def _no_links(_: str, __: str) -> Links:
+    return Links()
+
+
+def _wanted(_: str, __: str, ___: object) -> str | None:
+    return None
+
+
+class Surroundings(Value, frozen=True, kw_only=True):
+    """What delivering is given from outside; everything has a default."""
+
+    clock: Clock = SystemClock()
+    metrics: Metrics | None = None
+    footer: Footer = owed.no_footer
+    """Accounting lines of a digest."""
+    links: Callable[[str, str], Links] = _no_links
+    """Signed addresses for a channel's recipient."""
+    unwanted: Unwanted = _wanted
+    """Asked just before sending, on the store's thread: why a message is not wanted any more."""
+    chance: Callable[[], float] = random.random
+    """For the jitter: numbers in [0, 1)."""
+    on_store_error: Callable[[StoreError], Awaitable[None]] | None = None
+    """Waits until the store works again; None: a minute."""
+
+
+class Outcome(Value, frozen=True, kw_only=True):
+    """How a send ended."""
+
+    claimed: Claimed
+    at: datetime
+    error: SendError | None = None
+
+
+class Recorded(Value, frozen=True, kw_only=True):
+    """What an outcome led to."""
+
+    state: MessageState
+    due_at: datetime | None = None
+    """Of the next attempt."""
+    notice: EventType | None = None
+    """The notice that this gave rise to."""
+    told: str | None = None
+    """The channel through which the operator is told; None when there is none."""
+
+
+class Report(Value, frozen=True, kw_only=True):
+    """What one call of ``deliver_due`` did."""
+
+    sent: int = 0
+    failed: int = 0
+    """Not taken; they are tried again."""
+    dead: int = 0
+    suppressed: int = 0
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything that was due is gone."""
+        return not (self.failed or self.dead)
+
+    def __add__(self, other: Report) -> Report:
+        return Report(
+            sent=self.sent + other.sent,
+            failed=self.failed + other.failed,
+            dead=self.dead + other.dead,
+            suppressed=self.suppressed + other.suppressed,
+        )
+
+
+class Deliverer:
+    """Sends what is due over the channels of a config."""
+
+    def __init__(
+        self,
+        store: Store,
+        plan: Plan,
+        channels: Mapping[str, Channel],
+        *,
+        settings: DeliverySettings | None = None,
+        around: Surroundings | None = None,
+    ) -> None:
+        self._store = store
+        self._plan = plan
+        self._channels = dict(channels)
+        self._settings = settings or DeliverySettings()
+        self._around = around or Surroundings()
+        self._clock = self._around.clock
+        self._metrics = self._around.metrics or Metrics()
+        self._wake = asyncio.Event()
+        self._stopping = False
+        self._busy: set[str] = set()
+        self._used: dict[str, float] = {}
+        self._trouble: StoreError | None = None
+        self._refused: StoreRefused | None = None
+
+    # --- from outside ---
+
+    def wake(self) -> None:
+        """Something was owed just now: look at once. From the event loop's thread."""
+        self._wake.set()
+
+    def stop(self) -> None:
+        """Claim nothing more; what is being sent ends, and is recorded."""
+        self._stopping = True
+        self._wake.set()
+
+    async def use(
+        self, plan: Plan, channels: Mapping[str, Channel], settings: DeliverySettings
+    ) -> None:
+        """Put another config in force: what has not left follows it."""
+        now = self._clock.now()
+        await self._store.write(lambda r: owed.replan(r, plan, now))
+        left = [channel for name, channel in self._channels.items() if name not in self._busy]
+        self._plan, self._channels, self._settings = plan, dict(channels), settings
+        await _close(left)
+        self.wake()
+
+    async def begin(self, *, hold: bool = True) -> None:
+        """Take over the outbox; by who holds the store's lock.
+
+        ``hold``: overdue digests wait a little for the first checks.
+        """
+        now = self._clock.now()
+        plan = self._plan
+        await self._store.write(lambda r: owed.begin(r, plan, now, hold=hold))
+
+    # --- two lives ---
+
+    async def deliver_due(self) -> Report:
+        """Send all that is due now, each channel by a worker of its own; until nothing is."""
+        report = Report()
+        while due := await self._due_channels():
+            done = await asyncio.gather(*map(self._serve, due), return_exceptions=True)
+            for part in done:
+                if isinstance(part, BaseException):
+                    raise part
+                report += part
+        return report
+
+    async def run(self) -> None:
+        """Deliver until ``stop``. Raises StoreRefused; everything else is waited out."""
+        await self.begin()
+        seen = self._clock.now()
+        async with asyncio.TaskGroup() as group:
+            while not self._stopping and self._refused is None:
+                try:
+                    seen = await self._notice_jump(seen)
+                    next_at = await self._start_due(group)
+                except StoreRefused as exc:
+                    self._refused = exc
+                except StoreError as exc:
+                    self._trouble = exc
+                else:
+                    await self._rest(next_at)
+                await self._wait_out_trouble()
+        await _close(self._channels.values())
+        if self._refused is not None:
+            raise self._refused
+
+    async def _start_due(self, group: asyncio.TaskGroup) -> datetime | None:
+        """Start a worker for each channel that has something due; when the next one has."""
+        self._wake.clear()
+        now = self._clock.now()
+        plan = self._plan
+        if await self._store.read(lambda r: owed.quiet_notes_due(r, plan, now)):
+            await self._store.write(lambda r: owed.open_quiet_notes(r, plan, now))
+        times = await self._due_times()
+        for name, due_at in times.items():
+            if due_at <= now:
+                self._busy.add(name)
+                group.create_task(self._work(name))
+        for name in self._idle():
+            self._busy.add(name)
+            group.create_task(self._hang_up(name))
+        return min((at for at in times.values() if at > now), default=None)
+
+    async def _due_times(self) -> dict[str, datetime]:
+        """When each channel that can send, and is not at it, has something due."""
+        times = await self._store.read(lambda r: r.outbox.due())
+        return {
+            name: at
+            for name, at in times.items()
+            if name in self._channels
+            and name not in self._busy
+            and self._plan.outlets[name].options.enabled
+        }
+
+    async def _due_channels(self) -> list[str]:
+        now = self._clock.now()
+        plan = self._plan
+        await self._store.write(lambda r: owed.open_quiet_notes(r, plan, now))
+        return [name for name, at in (await self._due_times()).items() if at <= now]
+
+    async def _rest(self, next_at: datetime | None) -> None:
+        """Wait until something is due, until woken, and never longer than a tick."""
+        seconds = TICK
+        if next_at is not None:
+            left = (next_at - self._clock.now()).total_seconds()
+            seconds = min(max(left, 0.01), TICK)
+        await self._sleep(seconds)
+
+    async def _sleep(self, seconds: float) -> None:
+        sleeping = asyncio.ensure_future(self._clock.sleep(seconds))
+        woken = asyncio.ensure_future(self._wake.wait())
+        try:
+            await asyncio.wait((sleeping, woken), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            sleeping.cancel()
+            woken.cancel()
+
+    async def _notice_jump(self, seen: datetime) -> datetime:
+        """After the machine slept, overdue digests wait for the first checks; the time now."""
+        now = self._clock.now()
+        if now - seen > _JUMP:
+            plan = self._plan
+            await self._store.write(lambda r: owed.hold_late(r, plan, now))
+        return now
+
+    async def _wait_out_trouble(self) -> None:
+        trouble, self._trouble = self._trouble, None
+        if trouble is None or self._stopping:
+            return
+        if self._around.on_store_error is not None:
+            await self._around.on_store_error(trouble)
+        else:
+            log.error("store_failed", error=trouble)
+            self._wake.clear()
+            await self._sleep(_STORE_PAUSE)
+
+    # --- one channel ---
+
+    async def _work(self, name: str) -> None:
+        """A worker in the loop: its faults are noted, and never stop another's work."""
+        try:
+            await self._serve(name)
+        except StoreRefused as exc:
+            self._refused = exc
+        except StoreError as exc:
+            self._trouble = exc
+        except Exception as exc:  # noqa: BLE001 - a fault of ours must not end the others
+            log.error("task_failed", task=f"delivering to {name}", error=exc)
+            await self._clock.sleep(_STORE_PAUSE)
+        finally:
+            self._busy.discard(name)
+            self._used[name] = self._clock.monotonic()
+            self._wake.set()
+
+    async def _serve(self, name: str) -> Report:
+        """Send what is due on one channel, the oldest promise first: claim, send, record."""
+        report = Report()
+        while not self._stopping:
+            claimed = await self._claim(name)
+            if claimed is None:
+                break
+            outcome = await self._send(claimed)
+            recorded = await self._record(outcome)
+            self._tell(outcome, recorded)
+            report += _counted(recorded)
+        return report
+
+    async def _claim(self, name: str) -> Claimed | None:
+        """Take the next message; its batch is composed and closed in the same transaction."""
+        now = self._clock.now()
+        plan, around = self._plan, self._around
+        deadline = timedelta(seconds=self._channels[name].deadline + 2 * _LEEWAY)
+        return await self._store.write(
+            lambda r: r.outbox.claim(
+                name,
+                now,
+                lease=max(self._settings.lease, deadline),
+                compose=lambda batch: owed.words_of(r, plan, batch, now, around.footer),
+                unwanted=around.unwanted,
+            )
+        )
+
+    async def _send(self, claimed: Claimed) -> Outcome:
+        """Hand it to its channel, outside any transaction."""
+        channel = self._channels[claimed.channel]
+        try:
+            async with asyncio.timeout(channel.deadline + _LEEWAY):
+                await channel.send(self._message(claimed))
+        except SendError as exc:
+            error: SendError | None = exc
+        except TimeoutError:
+            error = SendError(f"channel {claimed.channel}: no end within {channel.deadline:g} s")
+        except Exception as exc:  # noqa: BLE001 - a channel's fault is a failed attempt
+            log.error("task_failed", task=f"sending to {claimed.channel}", error=exc)
+            error = SendError(f"channel {claimed.channel} failed: {type(exc).__name__}")
+        else:
+            error = None
+        return Outcome(claimed=claimed, at=self._clock.now(), error=error)
+
+    def _message(self, claimed: Claimed) -> Message:
+        return Message(
+            key=claimed.key,
+            channel=claimed.channel,
+            batch=claimed.batch,
+            recipient=claimed.recipient,
+            digest=claimed.words.digest,
+            letter=claimed.words.letter,
+            links=self._around.links(claimed.channel, claimed.recipient),
+            attempt=claimed.attempt,
+            timezone=self._plan.outlets[claimed.channel].options.zone.key,
+        )
+
+    async def _record(self, outcome: Outcome) -> Recorded:
+        """Write down what happened, whatever happens meanwhile: not to know it is to repeat it."""
+        plan, settings, chance = self._plan, self._settings, self._around.chance()
+        while True:
+            try:
+                return await asyncio.shield(
+                    self._store.write(lambda r: record(r, plan, settings, outcome, chance=chance))
+                )
+            except StoreError as exc:
+                if self._stopping or not exc.retryable:
+                    raise
+                self._trouble = exc
+                await self._wait_out_trouble()
+
+    def _tell(self, outcome: Outcome, recorded: Recorded) -> None:
+        """Log lines and metrics of one attempt."""
+        claimed, error = outcome.claimed, outcome.error
+        self._metrics.messages.labels(claimed.channel, recorded.state.value).inc()
+        facts = {"channel": claimed.channel, "key": claimed.key, "attempt": claimed.attempt}
+        if error is None:
+            log.info("message_sent", **facts)
+        else:
+            state, due_at = recorded.state.value, recorded.due_at
+            log.warning("message_failed", **facts, state=state, due_at=due_at, error=error)
+        if recorded.notice is not None:
+            facts = {"channel": claimed.channel, "told": recorded.told}
+            if recorded.notice is EventType.CHANNEL_RECOVERED:
+                log.info("channel_recovered", **facts)
+            else:
+                disabled = recorded.notice is EventType.CHANNEL_DISABLED
+                log.error("channel_disabled" if disabled else "channel_failed", **facts)
+            self.wake()
+
+    # --- connections ---
+
+    def _idle(self) -> list[str]:
+        """Channels that have had nothing to send for a while."""
+        limit = self._clock.monotonic() - _IDLE
+        names = [name for name, used in self._used.items() if used < limit]
+        for name in names:
+            del self._used[name]
+        return [name for name in names if name in self._channels and name not in self._busy]
+
+    async def _hang_up(self, name: str) -> None:
+        try:
+            await _close([self._channels[name]])
+        finally:
+            self._busy.discard(name)
+
+
+async def _close(channels: Iterable[Channel]) -> None:
+    for channel in channels:
+        try:
+            async with asyncio.timeout(_LEEWAY):
+                await channel.close()
+        except (SendError, TimeoutError) as exc:
+            log.warning("task_failed", task=f"closing {channel.name}", error=exc)
+
+
+def _counted(recorded: Recorded) -> Report:
+    state = recorded.state
+    return Report(
+        sent=int(state is MessageState.SENT),
+        failed=int(state is MessageState.WAITING),
+        dead=int(state is MessageState.DEAD),
+        suppressed=int(state is MessageState.SUPPRESSED),
+    )
+
+
+# --- what an outcome means ----------------------------------------------------------------
+
+
+def record(
+    records: Records, plan: Plan, settings: DeliverySettings, outcome: Outcome, *, chance: float
+) -> Recorded:
+    """Write an outcome down, in one transaction with what follows from it for the channel."""
+    claimed, error, now = outcome.claimed, outcome.error, outcome.at
+    state = records.standing.get(claimed.channel)
+    assert state is not None  # noqa: S101 - it was claimed from
+    if error is None:
+        records.outbox.sent(claimed.key, now)
+        return _works(records, plan, state, now)
+    if error.bad_recipient:
+        # The server answered well about somebody: no word against the channel.
+        records.standing.suppress(claimed.channel, claimed.recipient, str(error), now)
+        records.outbox.suppressed(claimed.key, now, error=str(error))
+        return Recorded(state=MessageState.SUPPRESSED)
+    due_at = _try_again(settings, outcome, chance)
+    if due_at is None:
+        records.outbox.dead(claimed.key, now, error=_why_dead(claimed, error))
+    else:
+        records.outbox.failed(claimed.key, now, error=str(error), due_at=due_at)
+    notice, told = _fails(records, plan, settings, state, outcome)
+    ended = MessageState.DEAD if due_at is None else MessageState.WAITING
+    return Recorded(state=ended, due_at=due_at, notice=notice, told=told)
+
+
+def _try_again(settings: DeliverySettings, outcome: Outcome, chance: float) -> datetime | None:
+    error, attempt = outcome.error, outcome.claimed.attempt
+    if error is None:
+        return None
+    if error.gone:
+        # The channel is disabled with it; once it is enabled, this is due like all else.
+        return outcome.at
+    if error.permanent:
+        return None
+    wait = wait_after(settings.retry, attempt, retry_after=error.retry_after, chance=chance)
+    return None if wait is None else outcome.at + wait
+
+
+def wait_after(
+    retry: Sequence[timedelta], attempt: int, *, retry_after: float | None, chance: float
+) -> timedelta | None:
+    """How long to wait after a failed attempt (1 is the first); None when it was the last.
+
+    ``retry`` holds the waits before the first, second, third … attempt. The wait is up to a
+    tenth longer, by ``chance`` in [0, 1), and at least the seconds the other side asked for.
+    """
+    if attempt >= len(retry):
+        return None
+    wait = retry[attempt] * (1 + JITTER * chance)
+    return max(wait, timedelta(seconds=retry_after or 0.0))
+
+
+def _why_dead(claimed: Claimed, error: SendError) -> str:
+    if error.permanent:
+        return str(error)
+    return f"{error}; given up after {claimed.attempt} attempts"
+
+
+def was_broken(state: ChannelState, now: datetime) -> bool:
+    """Whether a channel only failed for so long that a good send is news."""
+    since = state.failing_since
+    return since is not None and state.failures >= 3 and now - since >= BROKEN_AFTER
+
+
+def _works(records: Records, plan: Plan, state: ChannelState, now: datetime) -> Recorded:
+    """The channel took a message: what failed while it was broken is due at once."""
+    records.standing.succeed(state.name, now)
+    if state.told is None and not was_broken(state, now):
+        return Recorded(state=MessageState.SENT)
+    records.standing.bring_forward(state.name, now)
+    if state.told is None:
+        return Recorded(state=MessageState.SENT)
+    records.standing.tell(state.name, None)
+    kind = EventType.CHANNEL_RECOVERED
+    told = owed.give_notice(
+        records,
+        plan,
+        kind,
+        subject=state.name,
+        reason=f"channel {state.name} works again",
+        since=now,
+        now=now,
+    )
+    return Recorded(state=MessageState.SENT, notice=kind, told=told)
+
+
+def _fails(
+    records: Records,
+    plan: Plan,
+    settings: DeliverySettings,
+    state: ChannelState,
+    outcome: Outcome,
+) -> tuple[EventType | None, str | None]:
+    """The channel did not take a message: rest, tell the operator or disable it.
+
+    Returns the notice this gave rise to, and the channel it goes through.
+    """
+    error, now = outcome.error, outcome.at
+    assert error is not None  # noqa: S101 - the caller asked
+    since = state.failing_since
+    if since is None or state.last_failed_at is None or now - state.last_failed_at > FORGOTTEN:
+        since = now
+    records.standing.fail(state.name, now, str(error), since=since)
+    if error.retry_after:
+        records.standing.rest(state.name, now + timedelta(seconds=error.retry_after))
+    kind = _notice_for(state, error, now - since, settings)
+    if kind is None:
+        return None, None
+    if kind is EventType.CHANNEL_DISABLED:
+        records.standing.disable(state.name, now, why=str(error))
+    records.standing.tell(state.name, kind.kind)
+    told = owed.give_notice(
+        records,
+        plan,
+        kind,
+        subject=state.name,
+        reason=_words_for(kind, state.name, error, since, _waiting(records, state.name)),
+        since=since,
+        now=now,
+    )
+    return kind, told
+
+
+def _notice_for(
+    state: ChannelState, error: SendError, failing: timedelta, settings: DeliverySettings
+) -> EventType | None:
+    if state.disabled:
+        return None
+    if error.gone or failing >= settings.disable_after:
+        return EventType.CHANNEL_DISABLED
+    if state.told is None and state.failures >= 2 and failing >= TELL_AFTER:
+        return EventType.CHANNEL_FAILING
+    return None
+
+
+def _waiting(records: Records, channel: str) -> int:
+    return sum(part.messages for part in records.outbox.waiting() if part.channel == channel)
+
+
+def _words_for(kind: EventType, name: str, error: SendError, since: datetime, waiting: int) -> str:
+    kept = f"{waiting} message{'' if waiting == 1 else 's'} wait{'s' if waiting == 1 else ''}"
+    if kind is EventType.CHANNEL_FAILING:
+        return f"channel {name} fails since {since:%Y-%m-%d %H:%M} UTC; {kept}: {error}"
+    hint = f"`watcher channels enable {name}` sends them"
+    return f"channel {name} is disabled; {kept}, {hint}: {error}"

@@ -1,0 +1,598 @@
+"""The outbox: deliveries, batches that close, and the messages that carry all state.
+
+Owns the tables ``deliveries``, ``batches`` and ``messages``. Every method is plain statements
+inside the caller's transaction. Decides nothing: who is owed what is ``watcher.owed``'s to say,
+when to try again ``watcher.deliver``'s.
+
+Claiming is pushing the due time forward by a lease: a crash makes the message due again. A
+batch closes when its first message is claimed: its words are frozen in the same transaction,
+and every later attempt and recipient gets the same under its own key.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from watcher.clock import from_text, to_text
+from watcher.identity import message_key
+from watcher.model import Delivery, Digest, Letter, MessageState, Value
+from watcher.store.standing import ChannelState, Standing
+
+Recipients = Mapping[str, Sequence[str]]
+"""Channel to its recipients; one empty text where the channel itself is the recipient."""
+
+_encode = msgspec.json.Encoder().encode
+_digest = msgspec.json.Decoder(Digest)
+
+
+class Words(Value, frozen=True, kw_only=True):
+    """What one message says, where its batch does not say it."""
+
+    digest: Digest | None = None
+    letter: Letter | None = None
+
+
+_words = msgspec.json.Decoder(Words)
+
+
+class Batch(Value, frozen=True, kw_only=True):
+    """A batch about to close, or still open."""
+
+    channel: str
+    batch: str
+    due_at: datetime
+    opened_at: datetime
+    closed_at: datetime | None = None
+    cursors: tuple[int, ...] = ()
+    """The events it tells."""
+
+
+class Claimed(Value, frozen=True, kw_only=True):
+    """A message that is its sender's until the lease ends."""
+
+    key: str
+    channel: str
+    batch: str
+    recipient: str
+    promised_at: datetime
+    attempt: int
+    """1 for the first."""
+    first_failed_at: datetime | None
+    words: Words
+
+
+class Line(Value, frozen=True, kw_only=True):
+    """One message as a person looks at it."""
+
+    key: str
+    channel: str
+    recipient: str
+    due_at: datetime
+    promised_at: datetime
+    attempts: int
+    state: MessageState
+    error: str | None
+    events: tuple[str, ...]
+    batch: str
+    ended_at: datetime | None = None
+
+
+class Told(Value, frozen=True, kw_only=True):
+    """Where a channel was told of a paper and kind."""
+
+    batch: str
+    rule: str | None
+    """The rule whose event was the first."""
+    due_at: datetime | None
+    """Of a batch that can still take something; None when it has closed."""
+
+
+class Waiting(Value, frozen=True, kw_only=True):
+    """What of a channel is not sent yet."""
+
+    channel: str
+    messages: int
+    oldest: datetime
+    """The earliest promised time."""
+
+
+Compose = Callable[[Batch], Digest]
+Unwanted = Callable[[str, str, Words | None], str | None]
+"""Channel, recipient and own words of a message about to be sent: why nobody wants it any more,
+or None."""
+
+
+def _nobody_left(_: str, __: str, ___: Words | None) -> str | None:
+    return None
+
+
+class Outbox:
+    """Every statement about what is owed and sent."""
+
+    def __init__(self, conn: sqlite3.Connection, standing: Standing) -> None:
+        self._conn = conn
+        self._standing = standing
+
+    # --- owing ---
+
+    def add(self, deliveries: Iterable[Delivery], recipients: Recipients, now: datetime) -> int:
+        """Owe events; returns how many deliveries were new.
+
+        Opens the batches and a message for each recipient. The caller routes nothing to a
+        batch that has closed.
+        """
+        added = 0
+        opened: set[tuple[str, str]] = set()
+        for item in deliveries:
+            place = (item.channel, item.batch)
+            if place not in opened:
+                self.open(*place, due_at=item.due_at, to=recipients[item.channel], now=now)
+                opened.add(place)
+            cursor = self._conn.execute(
+                "insert into deliveries (event, channel, batch)"
+                " select cursor, ?, ? from events where id = ? on conflict do nothing",
+                (*place, item.event_id),
+            )
+            added += cursor.rowcount
+        return added
+
+    def open(
+        self, channel: str, batch: str, *, due_at: datetime, to: Sequence[str], now: datetime
+    ) -> None:
+        """Open a batch with its messages, or give an open one the recipients it lacks."""
+        self._standing.meet((channel,), now)
+        self._conn.execute(
+            "insert into batches (channel, batch, due_at, opened_at) values (?, ?, ?, ?)"
+            " on conflict do nothing",
+            (channel, batch, to_text(due_at), to_text(now)),
+        )
+        for recipient in to:
+            self._insert(channel, batch, recipient, due_at=due_at)
+
+    def post(
+        self, channel: str, batch: str, recipient: str, *, words: Words, due_at: datetime
+    ) -> str:
+        """Owe a message with words of its own (a letter, a subscriber's digest); its key.
+
+        ``batch`` names it among the recipient's messages: the same name is one message.
+        """
+        self._standing.meet((channel,), due_at)
+        return self._insert(channel, batch, recipient, due_at=due_at, words=words)
+
+    def _insert(
+        self,
+        channel: str,
+        batch: str,
+        recipient: str,
+        *,
+        due_at: datetime,
+        words: Words | None = None,
+    ) -> str:
+        key = message_key(channel, batch, recipient)
+        refused = self._conn.execute(
+            "select reason, at from suppressed where channel = ? and address in (?, ?)",
+            (channel, recipient, recipient.lower()),
+        ).fetchone()
+        state = MessageState.SUPPRESSED if refused else MessageState.WAITING
+        self._conn.execute(
+            "insert into messages (key, channel, batch, recipient, promised_at, due_at, state,"
+            " error, ended_at, words) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict do nothing",
+            (
+                key,
+                channel,
+                batch,
+                recipient,
+                to_text(due_at),
+                to_text(due_at),
+                state.value,
+                refused[0] if refused else None,
+                to_text(due_at) if refused else None,
+                _encode(words).decode() if words else None,
+            ),
+        )
+        return key
+
+    def told(self, channel: str, papers: Sequence[int]) -> dict[tuple[int, str], Told]:
+        """What a channel was told, or will be: by paper's row and type of event."""
+        rows = self._conn.execute(
+            "select e.paper, e.type, d.batch, e.rule, iif(b.closed_at is null, b.due_at, null)"
+            " from events e join deliveries d on d.event = e.cursor and d.channel = ?"
+            " left join batches b on b.channel = d.channel and b.batch = d.batch"
+            " where e.paper in (select value from json_each(?)) order by e.cursor desc",
+            (channel, _encode(papers).decode()),
+        )
+        return {
+            (row[0], row[1]): Told(batch=row[2], rule=row[3], due_at=_maybe(row[4])) for row in rows
+        }
+
+    def note_told(self, event_id: str, rule: str | None) -> None:
+        """Write into an event that goes to nobody who had told it already."""
+        self._conn.execute(
+            "update events set reason = reason || ? where id = ?",
+            (f"; already told by {rule or 'another rule'}", event_id),
+        )
+
+    def is_closed(self, channel: str, batch: str) -> bool:
+        """Whether a batch can take nothing more."""
+        return (
+            self._conn.execute(
+                "select 1 from batches where channel = ? and batch = ? and closed_at is not null",
+                (channel, batch),
+            ).fetchone()
+            is not None
+        )
+
+    def overdue(self, channel: str, now: datetime) -> Batch | None:
+        """The oldest open digest whose time has come; what is owed now can still join it."""
+        found = [batch for batch in self.open_batches(channel) if batch.due_at <= now]
+        return next((batch for batch in found if batch.batch.startswith("d:")), None)
+
+    def open_batches(self, channel: str) -> tuple[Batch, ...]:
+        """Batches that can still take something, the first due first."""
+        rows = self._conn.execute(
+            "select batch, due_at, opened_at from batches"
+            " where channel = ? and closed_at is null order by due_at, batch",
+            (channel,),
+        )
+        return tuple(
+            Batch(
+                channel=channel, batch=row[0], due_at=from_text(row[1]), opened_at=from_text(row[2])
+            )
+            for row in rows
+        )
+
+    def last_digest(self, channel: str) -> Batch | None:
+        """The digest of a channel that was closed last."""
+        row = self._conn.execute(
+            "select batch, due_at, opened_at, closed_at from batches where channel = ?"
+            " and batch >= 'd:' and batch < 'd;' and closed_at is not null"
+            " order by closed_at desc limit 1",
+            (channel,),
+        ).fetchone()
+        return row and Batch(
+            channel=channel,
+            batch=row[0],
+            due_at=from_text(row[1]),
+            opened_at=from_text(row[2]),
+            closed_at=from_text(row[3]),
+        )
+
+    # --- planning anew ---
+
+    def reschedule(self, channel: str, batch: str, due_at: datetime) -> None:
+        """Give an open batch another due time: the new promise of its messages."""
+        due = to_text(due_at)
+        self._conn.execute(
+            "update batches set due_at = ? where channel = ? and batch = ? and closed_at is null",
+            (due, channel, batch),
+        )
+        self._conn.execute(
+            "update messages set due_at = ?1, promised_at = ?1 where channel = ?2 and batch = ?3"
+            " and state = 'waiting' and attempts = 0 and not leased",
+            (due, channel, batch),
+        )
+
+    def postpone(self, channel: str, batch: str, due_at: datetime) -> None:
+        """Let a batch leave later than promised; the promise stays."""
+        self._conn.execute(
+            "update messages set due_at = ? where channel = ? and batch = ?"
+            " and state = 'waiting' and attempts = 0 and not leased",
+            (to_text(due_at), channel, batch),
+        )
+
+    def move(self, channel: str, batch: str, to: str) -> None:
+        """Let another open batch tell what an open batch would have told."""
+        self._conn.execute(
+            "update deliveries set batch = ? where channel = ? and batch = ?", (to, channel, batch)
+        )
+        for table in ("messages", "batches"):
+            self._conn.execute(
+                f"delete from {table} where channel = ? and batch = ?", (channel, batch)
+            )
+
+    def readdress(self, channel: str, recipients: Sequence[str], now: datetime) -> int:
+        """Follow a change of a channel's recipients; how many messages were cancelled.
+
+        Who is no longer one gets nothing more. Who is new takes over what was still waiting
+        for those, and hears what open batches will say.
+        """
+        known = _encode(recipients).decode()
+        left = self._conn.execute(
+            "select distinct batch from messages where channel = ?1 and state = 'waiting'"
+            " and words is null and recipient not in (select value from json_each(?2))",
+            (channel, known),
+        ).fetchall()
+        cancelled = self._conn.execute(
+            "update messages set state = 'cancelled', ended_at = ?3, leased = 0,"
+            " error = 'no longer a recipient of this channel' where channel = ?1"
+            " and state = 'waiting' and words is null"
+            " and recipient not in (select value from json_each(?2))",
+            (channel, known, to_text(now)),
+        ).rowcount
+        due = {batch.batch: batch.due_at for batch in self.open_batches(channel)}
+        due.update({batch: now for (batch,) in left if batch not in due})
+        for batch, due_at in due.items():
+            for recipient in recipients:
+                self._insert(channel, batch, recipient, due_at=due_at)
+        return cancelled
+
+    # --- claiming ---
+
+    def due(self) -> dict[str, datetime]:
+        """When each channel's first waiting message is due; disabled channels left out."""
+        rows = self._conn.execute(
+            "select name, (select min(due_at) from messages"
+            "  where state = 'waiting' and channel = name) as due, rest_until"
+            " from channels where disabled_at is null"
+        )
+        return {name: from_text(max(due, rest or "")) for name, due, rest in rows if due}
+
+    def claim(
+        self,
+        channel: str,
+        now: datetime,
+        *,
+        lease: timedelta,
+        compose: Compose,
+        unwanted: Unwanted = _nobody_left,
+    ) -> Claimed | None:
+        """Take the oldest due message of a channel for as long as the lease; None if there is none.
+
+        One at a time, and only when the last was recorded: so that no more is claimed than can
+        be sent within the lease, and a mute or an unsubscribe counts until just before sending.
+        What they remove ends as cancelled.
+        """
+        state = self._standing.get(channel)
+        if state is None or state.disabled or state.resting(now):
+            return None
+        while (row := self._oldest_due(channel, now)) is not None:
+            own = _words.decode(row["words"]) if row["words"] else None
+            why = self._muted(row, state, now) or unwanted(channel, row["recipient"], own)
+            if why is None:
+                return self._take(row, now, lease=lease, words=own, compose=compose)
+            self._end(row["key"], MessageState.CANCELLED, now, error=why)
+            self._close(channel, row["batch"], now)
+        return None
+
+    def _oldest_due(self, channel: str, now: datetime) -> dict[str, Any] | None:
+        row = self._conn.execute(
+            f"select {_ROW} from messages where state = 'waiting' and channel = ? and due_at <= ?"
+            " order by promised_at, key limit 1",
+            (channel, to_text(now)),
+        ).fetchone()
+        return None if row is None else dict(zip(_ROW.split(", "), row, strict=True))
+
+    def _muted(self, row: Mapping[str, Any], state: ChannelState, now: datetime) -> str | None:
+        if not state.muted(now) or state.muted_until is None:
+            return None
+        spared = row["words"] and _words.decode(row["words"]).letter
+        if spared or self._is_notice(row["channel"], row["batch"]):
+            return None
+        return f"the channel is muted until {state.muted_until:%Y-%m-%d %H:%M} UTC"
+
+    def _is_notice(self, channel: str, batch: str) -> bool:
+        return (
+            self._conn.execute(
+                "select 1 from deliveries d join events e on e.cursor = d.event"
+                " where d.channel = ? and d.batch = ? and e.type not like 'paper.%'",
+                (channel, batch),
+            ).fetchone()
+            is not None
+        )
+
+    def _take(
+        self,
+        row: Mapping[str, Any],
+        now: datetime,
+        *,
+        lease: timedelta,
+        words: Words | None,
+        compose: Compose,
+    ) -> Claimed:
+        words = words or Words(digest=self._body(row["channel"], row["batch"], now, compose))
+        self._conn.execute(
+            "update messages set due_at = ?, leased = 1, attempts = attempts + 1 where key = ?",
+            (to_text(now + lease), row["key"]),
+        )
+        return Claimed(
+            key=row["key"],
+            channel=row["channel"],
+            batch=row["batch"],
+            recipient=row["recipient"],
+            promised_at=from_text(row["promised_at"]),
+            attempt=row["attempts"] + 1,
+            first_failed_at=_maybe(row["first_failed_at"]),
+            words=words,
+        )
+
+    def _body(self, channel: str, batch: str, now: datetime, compose: Compose) -> Digest:
+        """What a batch says; composed now, and for good, if nothing of it has left yet."""
+        due_at, opened_at, body = self._conn.execute(
+            "select due_at, opened_at, body from batches where channel = ? and batch = ?",
+            (channel, batch),
+        ).fetchone()
+        if body is not None:
+            return _digest.decode(body)
+        told = self._conn.execute(
+            "select event from deliveries where channel = ? and batch = ? order by event",
+            (channel, batch),
+        )
+        digest = compose(
+            Batch(
+                channel=channel,
+                batch=batch,
+                due_at=from_text(due_at),
+                opened_at=from_text(opened_at),
+                cursors=tuple(cursor for (cursor,) in told),
+            )
+        )
+        self._close(channel, batch, now, body=_encode(digest).decode())
+        return digest
+
+    def _close(self, channel: str, batch: str, now: datetime, *, body: str | None = None) -> None:
+        self._conn.execute(
+            "update batches set closed_at = coalesce(closed_at, ?), body = coalesce(body, ?)"
+            " where channel = ? and batch = ?",
+            (to_text(now), body, channel, batch),
+        )
+
+    # --- outcomes ---
+
+    def sent(self, key: str, now: datetime) -> None:
+        """It was taken for good."""
+        self._end(key, MessageState.SENT, now)
+
+    def failed(self, key: str, now: datetime, *, error: str, due_at: datetime) -> None:
+        """It was not taken; it is tried again at ``due_at``."""
+        self._conn.execute(
+            "update messages set due_at = ?, leased = 0, error = ?,"
+            " first_failed_at = coalesce(first_failed_at, ?) where key = ? and state = 'waiting'",
+            (to_text(due_at), error, to_text(now), key),
+        )
+
+    def dead(self, key: str, now: datetime, *, error: str) -> None:
+        """It is given up."""
+        self._end(key, MessageState.DEAD, now, error=error)
+
+    def suppressed(self, key: str, now: datetime, *, error: str) -> None:
+        """Its address is refused for good."""
+        self._end(key, MessageState.SUPPRESSED, now, error=error)
+
+    def _end(
+        self, key: str, state: MessageState, now: datetime, *, error: str | None = None
+    ) -> None:
+        self._conn.execute(
+            "update messages set state = ?1, error = ?2, ended_at = ?3, due_at = ?3, leased = 0"
+            " where key = ?4",
+            (state.value, error, to_text(now), key),
+        )
+
+    def end_leases(self, now: datetime) -> int:
+        """Make due what a process that is gone had claimed; only for who holds the store's lock."""
+        return self._conn.execute(
+            "update messages set due_at = ?, leased = 0 where leased", (to_text(now),)
+        ).rowcount
+
+    def resend(self, key: str, now: datetime) -> bool:
+        """Send a message again, now, whatever became of it: same key, same words.
+
+        False when there is none. An address that was suppressed is written to again.
+        """
+        row = self._conn.execute(
+            "update messages set state = 'waiting', due_at = ?, leased = 0, attempts = 0,"
+            " error = null, first_failed_at = null, ended_at = null where key = ?"
+            " returning channel, recipient",
+            (to_text(now), key),
+        ).fetchone()
+        if row is not None:
+            self._standing.allow(*row)
+        return row is not None
+
+    # --- looking ---
+
+    def line(self, key: str) -> Line | None:
+        """One message by its key."""
+        found = self._lines("key = ?", (key,))
+        return found[0] if found else None
+
+    def lines(
+        self,
+        *,
+        channel: str | None = None,
+        state: MessageState | None = None,
+        limit: int | None = None,
+    ) -> tuple[Line, ...]:
+        """Messages, the latest promised first."""
+        return self._lines(
+            "(?1 is null or channel = ?1) and (?2 is null or state = ?2)"
+            " order by promised_at desc, key limit ?3",
+            (channel, state.value if state else None, -1 if limit is None else limit),
+        )
+
+    def _lines(self, where: str, values: tuple[Any, ...]) -> tuple[Line, ...]:
+        rows = self._conn.execute(
+            "select key, channel, recipient, due_at, promised_at, attempts, state, error, batch,"
+            " ended_at, (select json_group_array(id) from (select e.id from deliveries d"
+            "  join events e on e.cursor = d.event where d.channel = messages.channel"
+            "  and d.batch = messages.batch order by e.cursor)) from messages where " + where,
+            values,
+        )
+        return tuple(
+            Line(
+                key=row[0],
+                channel=row[1],
+                recipient=row[2],
+                due_at=from_text(row[3]),
+                promised_at=from_text(row[4]),
+                attempts=row[5],
+                state=MessageState(row[6]),
+                error=row[7],
+                batch=row[8],
+                ended_at=_maybe(row[9]),
+                events=tuple(msgspec.json.decode(row[10])),
+            )
+            for row in rows
+        )
+
+    def words(self, key: str) -> Words | None:
+        """What a message says; None before its batch has closed."""
+        row = self._conn.execute(
+            "select m.words, b.body from messages m left join batches b"
+            " on b.channel = m.channel and b.batch = m.batch where m.key = ?",
+            (key,),
+        ).fetchone()
+        if row is None or row == (None, None):
+            return None
+        return _words.decode(row[0]) if row[0] else Words(digest=_digest.decode(row[1]))
+
+    def cursors(self, channel: str, batch: str) -> tuple[int, ...]:
+        """The events a batch tells, open or closed."""
+        rows = self._conn.execute(
+            "select event from deliveries where channel = ? and batch = ? order by event",
+            (channel, batch),
+        )
+        return tuple(cursor for (cursor,) in rows)
+
+    def waiting(self) -> tuple[Waiting, ...]:
+        """Per channel what is not sent yet, orphaned and disabled channels included."""
+        rows = self._conn.execute(
+            "select channel, count(*), min(promised_at) from messages where state = 'waiting'"
+            " group by channel order by channel"
+        )
+        return tuple(
+            Waiting(channel=row[0], messages=row[1], oldest=from_text(row[2])) for row in rows
+        )
+
+    def counts(self) -> dict[str, int]:
+        """How many messages there are of each state."""
+        rows = self._conn.execute("select state, count(*) from messages group by state")
+        return {state.value: 0 for state in MessageState} | dict(rows.fetchall())
+
+    # --- keeping ---
+
+    def prune(self, before: datetime) -> int:
+        """Forget messages that ended before an instant, and what their batches said.
+
+        Deliveries stay: without them a channel would be told old news again.
+        """
+        removed = self._conn.execute(
+            "delete from messages where ended_at < ?", (to_text(before),)
+        ).rowcount
+        self._conn.execute(
+            "delete from batches where closed_at < ? and not exists (select 1 from messages m"
+            " where m.channel = batches.channel and m.batch = batches.batch)",
+            (to_text(before),),
+        )
+        return removed
+
+
+_ROW = "key, channel, batch, recipient, promised_at, attempts, first_failed_at, words"
+
+
+def _maybe(text: str | None) -> datetime | None:
+    return None if text is None else from_text(text)
