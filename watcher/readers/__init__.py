@@ -64,6 +64,8 @@ def parse(
     chosen = reader or choose(body)
     try:
         return READERS[chosen](body, url=url, at=at)
+    except RecursionError as exc:
+        raise ParseError("the page is nested too deeply to be read") from exc
     except ParseError as broken:
         if reader is not None or chosen is not ReaderName.ISLAND:
             raise

@@ -26,8 +26,21 @@ def parse(body: bytes, *, url: str | None, at: datetime) -> Snapshot:
     Raises:
         ParseError: it is not JSON, an error message, or not a list of papers.
     """
-    hint = page.hint(url)
     body = text.utf8(body)
+    try:
+        return _read(body, url=url, at=at)
+    except items.Broken as broken:
+        try:
+            found = _read(items.mended(body.decode()).encode(), url=url, at=at)
+        except items.Broken:
+            message = f"the answer is not whole JSON ({broken}); it may be cut off"
+            raise ParseError(message) from broken
+    warning = "broken characters in the answer were replaced"
+    return msgspec.structs.replace(found, warnings=(warning, *found.warnings))
+
+
+def _read(body: bytes, *, url: str | None, at: datetime) -> Snapshot:
+    hint = page.hint(url)
     warnings: list[str] = []
     day = hint.day
     if body.lstrip().startswith(b"{"):
@@ -42,7 +55,7 @@ def _decoded_object(body: bytes) -> dict[str, Raw]:
     try:
         return _object.decode(body)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as exc:
-        raise ParseError(f"the answer is not whole JSON ({exc}); it may be cut off") from exc
+        raise items.Broken(str(exc)) from exc
 
 
 def _unwrapped(answer: dict[str, Raw], day: date | None) -> tuple[bytes, date | None]:
@@ -93,7 +106,7 @@ def _items(body: bytes, warnings: list[str]) -> list[items.Item]:
     try:
         raws = _list.decode(body)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as exc:
-        raise ParseError(f"the answer is not whole JSON ({exc}); it may be cut off") from exc
+        raise items.Broken(str(exc)) from exc
     starts = [bytes(raw[:1]) for raw in map(bytes, raws)]
     if starts and starts.count(b'"') == len(starts):
         raise ParseError(
@@ -106,10 +119,7 @@ def _items(body: bytes, warnings: list[str]) -> list[items.Item]:
             for raw, is_flat in zip(raws, flat, strict=True)
         ]
         body = b"[" + b",".join(map(bytes, raws)) + b"]"
-    try:
-        return items.read_items(body, warnings)
-    except items.Broken as exc:
-        raise ParseError(f"the answer cannot be read: {exc}") from exc
+    return items.read_items(body, warnings)
 
 
 def _is_flat(raw: Raw) -> bool:

@@ -23,8 +23,15 @@ PAPER = "PaperContent"
 ATTRIBUTE_LIMIT = 256
 
 _TARGET = re.compile(rb"data-target\s*=\s*[\"']?(DailyPapers|PaperContent)(?=[\"'\s/>])")
+_ODD_TARGET = re.compile(rb"data-target\s*=\s*[\"']?\s*\Z", re.IGNORECASE)
 _PLAIN_START = re.compile(rb"<[a-zA-Z][\w-]*\s(?:[^\"'<>]|\"[^\"<>]*\"|'[^'<>]*')*")
 """A tag up to its data-target with balanced quotes and nothing odd in them: the usual case."""
+
+_HIDING = (
+    (b"<!--", b"-->"),
+    *((b"<" + name, b"</" + name) for name in (b"script", b"style", b"title", b"textarea")),
+)
+"""Between these nothing is a tag."""
 
 _MARKUP = re.compile(
     rb"""<!--(?:-?>|.*?(?:--!?>|\Z))
@@ -34,12 +41,6 @@ _MARKUP = re.compile(
 )
 _NAME = re.compile(rb"<[a-zA-Z][^\s/>]*+")
 _ATTRIBUTE = re.compile(rb"[\s/]*+(?:(>)|([^\s/>][^\s/>=]*+)(?:\s*+=\s*+(?:([\"'])|([^\s>]*+)))?+)")
-_LONE_SURROGATE = re.compile(
-    r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
-    r"|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
-    re.DOTALL,
-)
-_RAW_CONTROL = re.compile(r"[\x00-\x1f]")
 
 
 class Tag(Value, frozen=True, kw_only=True):
@@ -116,6 +117,8 @@ def parse(body: bytes, *, url: str | None, at: datetime) -> Snapshot:
     if tag.value is None:
         raise ParseError(f"the island ({tag.target}) has no data-props")
     warnings: list[str] = []
+    if b"<html" in body[:2_000] and b"</html" not in body[-4_000:]:
+        warnings.append("the page is cut off after its island, which is whole")
     props = unescape(tag.value, tag.quote)
     read = _read_list if tag.target == LIST else _read_paper
     try:
@@ -123,7 +126,7 @@ def parse(body: bytes, *, url: str | None, at: datetime) -> Snapshot:
     except items.Broken as broken:
         warnings.append("broken characters in the island were replaced")
         try:
-            snapshot = read(_mended(props), warnings, page.hint(url), at)
+            snapshot = read(items.mended(props), warnings, page.hint(url), at)
         except items.Broken:
             raise ParseError(f"the island ({tag.target}) is not readable: {broken}") from broken
     return snapshot
@@ -136,7 +139,7 @@ def find(body: bytes) -> Tag | None:
     """The opening tag of the first island with papers, wherever its attributes stand."""
     found = _TARGET.search(body)
     if found is None:
-        return _find_slowly(body) if b"DailyPapers" in body or b"PaperContent" in body else None
+        return _find_slowly(body) if _is_odd_target(body) else None
     start = body.rfind(b"<", 0, found.start())
     usual = _PLAIN_START.fullmatch(body, start, found.start()) if start >= 0 else None
     if usual and b"data-props" not in usual[0] and not _is_hidden(body, start):
@@ -146,11 +149,28 @@ def find(body: bytes) -> Tag | None:
     return _find_slowly(body)
 
 
+def _is_odd_target(body: bytes) -> bool:
+    """Whether an island may be there whose attribute is not written in the usual way."""
+    for name in (LIST.encode(), PAPER.encode()):
+        place = body.find(name)
+        while place >= 0:
+            if _ODD_TARGET.search(body, max(place - 40, 0), place):
+                return True
+            place = body.find(name, place + 1)
+    return False
+
+
 def _is_hidden(body: bytes, start: int) -> bool:
-    """Whether a place lies in a comment or a script."""
-    return body.rfind(b"<!--", 0, start) > body.rfind(b"-->", 0, start) or body.rfind(
-        b"<script", 0, start
-    ) > body.rfind(b"</script", 0, start)
+    """Whether a place lies in a comment, a script or the like, or in a quoted value."""
+    for opening, closing in _HIDING:
+        opened = body.rfind(opening, 0, start)
+        if opened >= 0 and body.find(closing, opened, start) < 0:
+            return True
+    for quote in (b'"', b"'"):
+        last = body.rfind(quote, 0, start)
+        if last > 0 and body[max(last - 20, 0) : last].rstrip().endswith(b"="):
+            return True  # a quote after an equals sign opens a value
+    return False
 
 
 def _find_slowly(body: bytes) -> Tag | None:
@@ -224,17 +244,13 @@ def unescape(value: bytes, quote: bytes = b'"') -> str:
     return (node.attributes.get("a") if node else None) or ""
 
 
-def _mended(props: str) -> str:
-    """Lone surrogate escapes and raw control characters make JSON unreadable: replace them."""
-    props = _RAW_CONTROL.sub(" ", props)
-    return _LONE_SURROGATE.sub(lambda m: "\\ufffd" if m[1] else m[0], props)
-
-
 # --- lists ---------------------------------------------------------------------------------
 
 
 def _read_list(props: str, warnings: list[str], hint: page.Hint, at: datetime) -> Snapshot:
+    told = len(warnings)
     data = _decode_list(props, warnings)
+    odd = len(warnings) > told
     query = _query(data.query) or (hint.query if hint.kind is PageKind.SEARCH else None)
     kind = _kind(data, query, hint)
     if kind is PageKind.SEARCH:
@@ -245,12 +261,12 @@ def _read_list(props: str, warnings: list[str], hint: page.Hint, at: datetime) -
         raise ParseError("the island has no dailyPapers")
     else:
         found = data.daily_papers
-    if kind is PageKind.TRENDING and not found:
-        raise ParseError("the trending page's island has no papers")
     day = _day(data, hint) if kind is PageKind.DAILY else None
     cards = items.to_cards(found, warnings, day=day)
-    if found and not cards:
-        raise ParseError(f"none of the island's {len(found)} papers can be read")
+    if not cards and (found or odd):
+        raise ParseError(f"none of the island's papers can be read: {warnings[-1]}")
+    if not cards and kind is PageKind.TRENDING:
+        raise ParseError("the trending page's island has no papers")
     return Snapshot(
         reader=ReaderName.ISLAND,
         taken_at=at,

@@ -6,6 +6,7 @@ know where the JSON came from. One odd item costs itself a warning, never its ne
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, date, datetime, time
 from typing import Annotated, Any, TypeAlias, TypeVar
@@ -112,6 +113,13 @@ _ALWAYS = frozenset(
     )
 )
 
+_RAW_CONTROL = re.compile(r"[\x00-\x1f]")
+_LONE_SURROGATE = re.compile(
+    r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+    r"|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
+    re.DOTALL,
+)
+
 _list_decoder = msgspec.json.Decoder(list[msgspec.Raw])
 _item_decoder = msgspec.json.Decoder(Item)
 _items_decoder = msgspec.json.Decoder(list[Item])
@@ -120,6 +128,12 @@ _paper_decoder = msgspec.json.Decoder(PaperItem)
 
 class Broken(Exception):
     """The JSON as a whole cannot be read; the readers turn it into their own errors."""
+
+
+def mended(document: str) -> str:
+    """Lone surrogate escapes and raw control characters make JSON unreadable: replace them."""
+    document = _RAW_CONTROL.sub(" ", document)
+    return _LONE_SURROGATE.sub(lambda m: "\\ufffd" if m[1] else m[0], document)
 
 
 def read_items(data: msgspec.Raw | bytes | str, warnings: list[str]) -> list[Item]:
