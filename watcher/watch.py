@@ -17,7 +17,7 @@ from watcher import readers
 from watcher.agenda import Target
 from watcher.errors import FetchError, ParseError
 from watcher.model import CheckOutcome
-from watcher.page import Page, Validators, unpack
+from watcher.page import NotModified, Page, Validators, unpack
 from watcher.record import record_failed, record_seen, record_unchanged
 from watcher.telemetry import log
 from watcher.visit import App, Checked, Memory, Seen, Visit
@@ -35,10 +35,8 @@ async def check(app: App, target: Target, now: datetime) -> Checked:
     visit = Visit(target=target, at=now, began=began)
     memory = app.memory.get(target.name) or await _recall(app, target)
     try:
-        page = await app.fetcher.get(target.url, validators=memory.validators, packed=True)
-        seen = Seen(memory=memory)
+        page, seen = await _look(app, visit, memory)
         if isinstance(page, Page):
-            seen = await _read(app, page, target, memory.island, now)
             visit = visit.answered(page)
     except (FetchError, ParseError) as exc:
         failure = exc
@@ -60,6 +58,20 @@ async def _recall(app: App, target: Target) -> Memory:
         validators=Validators(etag=state.etag, last_modified=state.last_modified),
         island=state.island_hash,
     )
+
+
+async def _look(app: App, visit: Visit, memory: Memory) -> tuple[Page | NotModified, Seen]:
+    """Fetch and read the page; once more when its body turns out to be cut or damaged."""
+    for last in (False, True):
+        page = await app.fetcher.get(visit.target.url, validators=memory.validators, packed=True)
+        if isinstance(page, NotModified):
+            return page, Seen(memory=memory)
+        try:
+            return page, await _read(app, page, visit.target, memory.island, visit.at)
+        except FetchError as exc:
+            if last or not exc.retryable:
+                raise
+    raise AssertionError("unreachable")
 
 
 async def _read(

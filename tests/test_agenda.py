@@ -1,0 +1,144 @@
+"""What is visited when: intervals, past days, waits, fairness, jumps of the clock."""
+
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from watcher.agenda import Agenda, day_pages, past_days
+from watcher.channels import OPTIONS
+from watcher.config import Source, parse
+
+NOW = datetime(2026, 11, 18, 12, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+
+
+def config(*sources, fetch=""):
+    text = "[watcher]\ncontact = 'mailto:a@example.org'\n[fetch]\nallow_private = true\n" + fetch
+    for name, url, more in sources:
+        text += f"\n[[source]]\nname = {name!r}\nurl = {url!r}\n{more}\n"
+    return parse(text.encode(), OPTIONS, env={}, folder=Path("/nowhere"))
+
+
+TRENDING = ("trending", "https://example.org/papers/trending", "every = '30m'")
+DAILY = ("daily", "https://example.org/papers", "every = '1h'\nfollow = '3d'")
+
+
+def take_all(agenda, now):
+    found = []
+    while (target := agenda.take(now)) is not None:
+        found.append(target.name)
+        agenda.done(target, now)
+    return found
+
+
+def test_what_was_never_visited_is_due_at_once_and_then_after_its_interval():
+    agenda = Agenda(config(TRENDING), now=NOW, due={})
+    target = agenda.take(NOW)
+    assert target.name == "trending"
+    assert agenda.take(NOW) is None
+    due = agenda.done(target, NOW)
+    assert HOUR / 2 <= due - NOW <= HOUR * 0.56
+    assert agenda.take(due - timedelta(seconds=1)) is None
+    assert agenda.take(due).name == "trending"
+
+
+def test_a_stored_due_time_outlives_a_restart_but_never_by_more_than_an_interval():
+    for stored, expected in ((NOW + HOUR / 4, NOW + HOUR / 4), (NOW + 9 * HOUR, NOW + HOUR / 2)):
+        agenda = Agenda(config(TRENDING), now=NOW, due={"trending": stored})
+        assert agenda.due_at("trending") == expected
+    agenda = Agenda(config(TRENDING), now=NOW, due={"trending": NOW - 9 * HOUR})
+    assert agenda.take(NOW).name == "trending"
+
+
+def test_a_daily_source_visits_its_past_days_at_a_falling_pace():
+    agenda = Agenda(config(DAILY), now=NOW, due={})
+    assert take_all(agenda, NOW) == [
+        "daily", "daily@2026-11-15", "daily@2026-11-16", "daily@2026-11-17",
+    ]  # fmt: skip
+    waits = [agenda.due_at(f"daily@2026-11-{day}") - NOW for day in (17, 16, 15)]
+    assert waits == sorted(waits)
+    assert waits[0] >= 2 * HOUR
+    assert agenda.target("daily@2026-11-17").url == "https://example.org/papers/date/2026-11-17"
+    assert agenda.target("daily@2026-11-17").family == "daily"
+    agenda.follow(NOW + timedelta(days=1))
+    assert "daily@2026-11-15" not in agenda.names()
+    assert "daily@2026-11-18" in agenda.names()
+
+
+@pytest.mark.parametrize(
+    ("url", "day_url"),
+    [
+        ("https://x.org/papers", "https://x.org/papers/date/2026-11-01"),
+        ("https://x.org/papers/", "https://x.org/papers/date/2026-11-01"),
+        ("https://x.org/api/daily_papers?limit=100",
+         "https://x.org/api/daily_papers?limit=100&date=2026-11-01"),
+        ("https://x.org/papers/trending", None),
+        ("https://x.org/papers?q=speech", None),
+        ("https://x.org/papers/date/2026-10-01", None),
+        ("https://x.org/papers/week/2026-W40", None),
+    ],
+)  # fmt: skip
+def test_only_todays_list_has_past_days(url, day_url):
+    found = day_pages(Source(name="a", url=url))
+    assert (found and found(date(2026, 11, 1))) == day_url
+
+
+def test_following_can_be_turned_off():
+    source = Source(name="a", url="https://x.org/papers", follow=timedelta(0))
+    assert list(past_days(source, NOW.date(), HOUR)) == []
+
+
+def test_after_failures_the_waits_grow_and_what_the_site_asks_for_is_kept():
+    agenda = Agenda(config(TRENDING), now=NOW, due={})
+    target = agenda.take(NOW)
+    waits = []
+    for failures in (1, 3, 6, 8, 20):
+        waits.append(agenda.done(target, NOW, failures=failures) - NOW)
+        agenda._busy[target.host] = 1
+    assert waits[0] < HOUR
+    assert waits[2] >= HOUR
+    assert 6 * HOUR <= waits[-1] <= 6.6 * HOUR
+    asked = agenda.done(target, NOW, failures=1, retry_after=7200.0) - NOW
+    assert asked >= 2 * HOUR
+
+
+def test_a_host_with_many_due_sources_does_not_keep_others_waiting():
+    many = [(f"s{n}", f"https://big.example/papers?q={n}", "every = '1h'") for n in range(20)]
+    agenda = Agenda(
+        config(*many, ("other", "https://small.example/papers?q=a", "")), now=NOW, due={}
+    )
+    taken = [agenda.take(NOW).name for _ in range(3)]
+    assert "other" in taken
+    assert agenda.take(NOW) is None  # two at a time per host
+
+
+def test_the_longest_overdue_goes_first():
+    due = {"a": NOW - HOUR, "b": NOW - 3 * HOUR, "c": NOW - 2 * HOUR}
+    sources = [(n, f"https://{n}.example/papers?q=1", "every = '9h'") for n in "abc"]
+    agenda = Agenda(config(*sources), now=NOW, due=due)
+    assert take_all(agenda, NOW) == ["b", "c", "a"]
+
+
+def test_a_clock_set_back_does_not_silence_a_source():
+    agenda = Agenda(config(TRENDING), now=NOW, due={})
+    target = agenda.take(NOW)
+    agenda.done(target, NOW)
+    earlier = NOW - 5 * HOUR
+    agenda.turn_clock(earlier)
+    assert agenda.due_at("trending") <= earlier + HOUR
+    assert agenda.take(earlier + HOUR).name == "trending"
+
+
+def test_sources_are_visited_in_their_active_hours_only():
+    hours = ("trending", TRENDING[1], "every = '2h'\nactive = '06:00-13:00'")
+    agenda = Agenda(config(hours), now=NOW, due={})
+    target = agenda.take(NOW)
+    assert agenda.done(target, NOW) == datetime(2026, 11, 19, 6, tzinfo=UTC)
+
+
+def test_intervals_stretch_to_what_the_rate_of_a_host_allows():
+    many = [(f"s{n}", f"https://big.example/papers?q={n}", "every = '1m'") for n in range(30)]
+    agenda = Agenda(config(*many, fetch="per_host_rate = 0.1\n"), now=NOW, due={})
+    target = agenda.take(NOW)
+    assert agenda.done(target, NOW) - NOW >= timedelta(minutes=5)

@@ -1,0 +1,247 @@
+"""One visit of one source: what it stores, what it skips, and what a bad page does not do."""
+
+import contextlib
+import hashlib
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tests import pages
+from tests.conftest import SHARED, needs_shared
+from tests.servers import FakeClock, Site, conditional, page, packed
+from watcher.agenda import Target
+from watcher.fetch import Fetcher, FetchOptions
+from watcher.model import Change, CheckOutcome, EventType, PageKind
+from watcher.rules import compile_rule
+from watcher.store import Store, open_records
+from watcher.watch import App, check
+
+NOW = datetime(2026, 10, 5, 12, tzinfo=UTC)
+OPTIONS = FetchOptions(per_host_rate=0, allow_private=True)
+
+
+@contextlib.asynccontextmanager
+async def app_on(path, *rules, clock=None):
+    store = Store(path, lambda: open_records(path, create=True, migrate=True))
+    async with Fetcher(OPTIONS, clock=clock or FakeClock(NOW)) as fetcher:
+        yield App(store=store, fetcher=fetcher, rules=rules)
+    await store.close()
+
+
+def target(site, path="/papers/trending", name="trending", **fields):
+    return Target(name=name, url=f"{site.url}{path}", family=fields.pop("family", name), **fields)
+
+
+def counts(app):
+    return app.store.read(lambda r: (*r.papers.count(), r.sources.count_checks(), r.events.count()))
+
+
+async def test_a_page_is_remembered_and_the_same_page_again_stores_nothing_new(tmp_path):
+    shown = pages.fakes(12)
+    async with Site(conditional(pages.trending(shown))) as site, app_on(tmp_path / "w.db") as app:
+        first = await check(app, target(site), NOW)
+        second = await check(app, target(site), NOW + timedelta(minutes=30))
+        assert (first.outcome, first.cards, first.fresh) == (CheckOutcome.OK, 12, 12)
+        assert first.baseline
+        assert not second.baseline
+        assert second.outcome is CheckOutcome.UNCHANGED
+        assert await counts(app) == (12, 12, {"ok": 1, "unchanged": 1}, 0)
+        assert site.pages[1].headers["if-none-match"] == '"v1"'
+
+
+async def test_equal_islands_are_unchanged_though_whole_bodies_never_repeat(tmp_path):
+    body = pages.trending(pages.fakes(5))
+    answers = [packed(body + f"<!-- request {n} -->".encode()) for n in range(3)]
+    async with Site(answers) as site, app_on(tmp_path / "w.db") as app:
+        outcomes = [(await check(app, target(site), NOW)).outcome for _ in range(3)]
+        assert outcomes == [CheckOutcome.OK, CheckOutcome.UNCHANGED, CheckOutcome.UNCHANGED]
+
+
+async def test_validators_of_an_earlier_run_are_used_and_dropped_when_the_rules_change(tmp_path):
+    shown = pages.trending(pages.fakes(5))
+    rule = compile_rule("a", min_upvotes=20)
+    async with Site(conditional(shown)) as site:
+        async with app_on(tmp_path / "w.db", rule) as app:
+            await check(app, target(site), NOW)
+        async with app_on(tmp_path / "w.db", rule) as app:
+            again = await check(app, target(site), NOW + timedelta(hours=1))
+            assert again.outcome is CheckOutcome.UNCHANGED
+        async with app_on(tmp_path / "w.db", compile_rule("a", min_upvotes=30)) as app:
+            anew = await check(app, target(site), NOW + timedelta(hours=2))
+            assert anew.outcome is CheckOutcome.OK
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (page(b"<html><body>Please log in</body></html>"), "not a page of papers"),
+        (page(b"", status=404), "404"),
+        (page(b"", status=503), "503"),
+        (page(b"\x00\xff\xfe not a page"), ""),
+        (page(pages.trending(pages.fakes(5))[:9000]), ""),
+    ],
+)
+async def test_a_bad_page_is_a_failed_visit_in_one_line_and_the_next_good_one_works(
+    tmp_path, answer, said
+):
+    good = page(pages.trending(pages.fakes(4)))
+    async with Site([good, *[answer] * 4, good]) as site, app_on(tmp_path / "w.db") as app:
+        await check(app, target(site), NOW)
+        bad = await check(app, target(site), NOW + timedelta(hours=1))
+        assert bad.outcome is CheckOutcome.FAILED
+        assert bad.error
+        assert "\n" not in bad.error
+        assert said in bad.error.lower()
+        state = await app.store.read(lambda r: r.sources.state("trending"))
+        assert state.failures == 1
+        papers, sightings, _, events = await counts(app)
+        assert (papers, sightings, events) == (4, 4, 0)
+
+
+async def test_what_is_there_at_the_first_look_is_known_and_what_comes_later_is_told(tmp_path):
+    old, young = pages.fakes(3), pages.Fake(id="2610.00999", title="Only later", upvotes=44)
+    old = [fake.but(upvotes=30) for fake in old]
+    rule = compile_rule("votes", min_upvotes=20, events=[Change.NEW])
+    async with Site([page(pages.trending(old)), page(pages.trending([young, *old]))]) as site:
+        async with app_on(tmp_path / "w.db", rule) as app:
+            first = await check(app, target(site), NOW)
+            second = await check(app, target(site), NOW + timedelta(hours=1))
+            assert (first.known, first.told) == (3, 0)
+            assert (second.known, second.told) == (0, 1)
+            told = await app.store.read(lambda r: r.events.after(known=False))
+            assert [e.paper.title for e in told] == ["Only later"]
+            assert told[0].reason
+
+
+async def test_a_rule_that_asks_for_it_is_told_what_is_there(tmp_path):
+    rule = compile_rule("votes", min_upvotes=20, events=[Change.NEW], tell_known=True)
+    shown = [fake.but(upvotes=30) for fake in pages.fakes(3)]
+    async with Site(page(pages.trending(shown))) as site, app_on(tmp_path / "w.db", rule) as app:
+        assert (await check(app, target(site), NOW)).told == 3
+
+
+async def test_past_days_found_at_the_start_are_known_and_missed_days_are_told(tmp_path):
+    rule = compile_rule("votes", min_upvotes=20, events=[Change.NEW])
+    fakes = [fake.but(upvotes=30) for fake in pages.fakes(6)]
+    now = NOW
+    async with Site(page(b"")) as site, app_on(tmp_path / "w.db", rule) as app:
+
+        async def visit(number, day=None, ahead=0):
+            site.answers = page(pages.grid_2026(fakes[number : number + 1], day or now.date()))
+            name = "daily" if day is None else f"daily@{day}"
+            path = "/papers" if day is None else f"/papers/date/{day}"
+            at = now + timedelta(days=ahead)
+            return await check(
+                app, target(site, path, name, family="daily", day=day, kind=PageKind.DAILY), at
+            )
+
+        yesterday = (now - timedelta(days=1)).date()
+        before = await visit(0, yesterday)  # may come before the source itself
+        assert (before.known, before.told) == (1, 0)
+        assert ((await visit(1)).known, (await visit(2)).told) == (1, 1)
+        earlier = await visit(3, (now - timedelta(days=2)).date())
+        assert (earlier.known, earlier.told) == (1, 0)
+        missed = await visit(4, (now + timedelta(days=2)).date(), ahead=3)
+        assert (missed.known, missed.told) == (0, 1)
+
+
+async def test_ripening_ends_also_when_the_page_did_not_change(tmp_path):
+    rule = compile_rule("slow", ripen_s=6 * 3600, events=[Change.NEW])
+    early = [pages.Fake(id="2610.00001", title="First of all", opened=NOW, submitted=NOW)]
+    later = pages.Fake(
+        id="2610.00002", title="Wait for me", opened=NOW + timedelta(hours=1),
+        submitted=NOW + timedelta(hours=1),
+    )  # fmt: skip
+    answers = [page(pages.trending(early)), conditional(pages.trending([later, *early]))]
+    async with Site(answers) as site, app_on(tmp_path / "w.db", rule) as app:
+        told = [
+            (await check(app, target(site), NOW + timedelta(hours=h))).told
+            for h in (1, 2, 5, 7.5, 9)
+        ]
+        assert told == [0, 0, 0, 2, 0]
+
+
+async def test_a_lasting_failure_is_told_once_and_so_is_its_end(tmp_path):
+    good, bad = page(pages.trending(pages.fakes(3))), page(b"", status=404)
+    async with Site([good, bad, bad, bad, bad, good]) as site, app_on(tmp_path / "w.db") as app:
+        for hour in range(6):
+            await check(app, target(site), NOW + timedelta(hours=hour))
+        told = await app.store.read(lambda r: r.events.after())
+        assert [event.type for event in told] == [
+            EventType.SOURCE_FAILING, EventType.SOURCE_RECOVERED,
+        ]  # fmt: skip
+        assert "3 times in a row" in told[0].reason
+        assert told[0].subject == "trending"
+
+
+async def test_the_order_of_cards_does_not_matter(tmp_path):
+    fakes = [fake.but(upvotes=3 * n) for n, fake in enumerate(pages.fakes(9), 1)]
+    rule = compile_rule("votes", min_upvotes=12, tell_known=True)
+    found = []
+    for number, shown in enumerate((fakes, fakes[::-1])):
+        async with Site(page(pages.grid_2026(shown))) as site:
+            async with app_on(tmp_path / f"{number}.db", rule) as app:
+                await check(app, target(site, "/papers", "daily"), NOW)
+                events = await app.store.read(lambda r: r.events.after())
+                found.append({(e.id, e.reason) for e in events})
+    assert found[0] == found[1]
+
+
+# --- the real captures, served over HTTP -----------------------------------------------------
+
+
+CAPTURES = {
+    "/papers/date/2024-08-01": ("date-2024-08-01.html", 13),
+    "/papers/trending": ("trending-2026-10-07.excerpt.html", None),
+    "/papers/2509.24002": ("paper-2509.24002-2025-10-02.bs4-prettified.html", 1),
+    "/api/daily_papers": ("api-daily-2026-06-03.json", None),
+}
+
+
+@needs_shared
+async def test_the_captures_are_stored_as_they_show_and_a_second_round_stores_nothing(tmp_path):
+    """With ETags, a 429 in between and one truncated answer, as issue A asks."""
+    import gzip
+
+    routes = {}
+    for path, (name, _) in CAPTURES.items():
+        body = (SHARED / "pages" / name).read_bytes()
+        etag = f'"{hashlib.sha256(body).hexdigest()[:12]}"'
+        kind = "application/json" if name.endswith("json") else "text/html; charset=utf-8"
+        routes[path] = [_conditional(body, etag, kind)]
+    whole = routes["/papers/date/2024-08-01"][0]
+    limited = page(b"", status=429, headers={"RateLimit": '"pages";r=0;t=2'})
+    routes["/papers/trending"].insert(0, limited)
+    cut = gzip.compress((SHARED / "pages" / "date-2024-08-01.html").read_bytes())[:9000]
+    truncated = page(cut, headers={"Content-Encoding": "gzip"})
+    routes["/papers/date/2024-08-01"] = [truncated, whole]
+    clock = FakeClock(NOW)
+    async with Site(page(b"", status=404), routes=routes) as site:
+        async with app_on(tmp_path / "w.db", clock=clock) as app:
+            first = {}
+            for path in CAPTURES:
+                checked = await check(app, target(site, path, name=path), clock.now())
+                assert checked.outcome is CheckOutcome.OK, checked.error
+                first[path] = checked.cards
+            for path, (_, cards) in CAPTURES.items():
+                assert first[path] == cards or (cards is None and first[path] > 0)
+            stored = (await counts(app))[:2]
+            clock.advance(3600)
+            for path in CAPTURES:
+                again = await check(app, target(site, path, name=path), clock.now())
+                assert again.outcome is CheckOutcome.UNCHANGED
+            assert (await counts(app))[:2] == stored
+            known = await app.store.read(lambda r: r.papers.find("2509.24002"))
+            paper = await app.store.read(lambda r: r.papers.get(known))
+            assert paper.upvotes == 118
+            assert {request.path for request in site.pages} == set(CAPTURES)
+
+
+def _conditional(body, etag, kind):
+    async def behave(request, writer):
+        headers = {"ETag": etag, "Content-Type": kind}
+        if request.headers.get("if-none-match") == etag:
+            return await page(status=304, headers=headers)(request, writer)
+        return await page(body, headers=headers)(request, writer)
+
+    return behave
