@@ -1,8 +1,8 @@
 """Foreign series: rows of anyone's counts replayed through the judgement of ``rising``.
 
-Owns the rows of ``watcher backtest --series``: what they mean, their replay in time order
-with the past only, and their CSV form. Judges with the functions of ``growth.py`` and the
-shipped defaults, as the live loop does. Must not know the store, rules or the command line.
+Owns the replay of ``watcher backtest --series``: in time order, with the past only, judged by
+the functions of ``growth.py`` and the shipped defaults, as the live loop judges. Must not
+know files (``rows.py``), the store, rules or the command line.
 
 A row without a count but with a rank is a second look at a page whose order is that of the
 votes: the place tells roughly how many votes a paper has by now (``_implied``).
@@ -10,21 +10,17 @@ votes: the place tells roughly how many votes a paper has by now (``_implied``).
 
 from __future__ import annotations
 
-import csv
-import gzip
 import math
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from operator import attrgetter
-from pathlib import Path
 from statistics import NormalDist
 
 from watcher import growth
-from watcher.errors import WatcherError
 from watcher.growth import HOUR, WEEK, Baseline
-from watcher.model import Change, Value
+from watcher.model import Change
+from watcher.rows import Alert, Row
 
 FEW_PAPERS = 50
 """With fewer papers in the last eight weeks, older records teach the baseline."""
@@ -38,29 +34,12 @@ _ORDERED = 0.5
 """From this rank correlation with the known counts on, a page's order is that of votes."""
 
 
-class Row(Value, frozen=True, kw_only=True):
-    """One paper at one look. Times in Unix seconds."""
-
-    paper_id: str
-    observed_at: int
-    upvotes: int | None = None
-    listed_at: int | None = None
-    rank: int | None = None
-    page_size: int | None = None
-
-
-class Alert(Value, frozen=True, kw_only=True):
-    """The first time a paper was told."""
-
-    paper_id: str
-    alerted_at: int
-    kind: Change
-    upvotes: int
-    """The latest count known, not the one implied by a place."""
-    multiplier: float
-
-
-def replay(rows: Iterable[Row], learn: Iterable[Row] = ()) -> Iterator[Alert]:
+def replay(
+    rows: Iterable[Row],
+    learn: Iterable[Row] = (),
+    *,
+    min_multiplier: float = growth.RISING_MULTIPLIER,
+) -> Iterator[Alert]:
     """Replay rows in time order; yield each paper's first alert when it is given.
 
     The baseline is learnt at the first row and anew each Monday 00:00 UTC, from ``learn`` and
@@ -74,22 +53,26 @@ def replay(rows: Iterable[Row], learn: Iterable[Row] = ()) -> Iterator[Alert]:
         if at >= until:
             baseline = memory.learnt(at if until == -math.inf else growth.monday(at))
             until = growth.monday(at) + WEEK
-        yield from _judge(memory, at, tuple(page), baseline)
+        counts = _counts(memory, tuple(page), baseline)
+        needed = growth.bar(baseline, min_multiplier)
+        for paper, count in counts.items():
+            if _is_rising(paper, at, count, needed):
+                paper.alerted = True
+                yield _alert(paper, at, count, baseline)
 
 
-def _judge(memory: _Memory, at: int, page: tuple[Row, ...], baseline: Baseline) -> Iterator[Alert]:
+def _counts(memory: _Memory, page: tuple[Row, ...], baseline: Baseline) -> dict[_Paper, float]:
+    """The counts of a page's papers, told or implied by their places."""
     seen = [paper for row in page if (paper := memory.take(row)) is not None]
-    counts = dict.fromkeys(seen, 0.0)
-    counts.update({paper: float(paper.looks[-1][1]) for paper in seen if paper.looks})
-    counts.update(_implied(memory, page, baseline))
-    needed = growth.bar(baseline, growth.RISING_MULTIPLIER)
-    for paper, count in counts.items():
-        if paper.alerted or paper.listed_at is None or not paper.looks:
-            continue
-        votes = needed.needed(at - paper.listed_at)
-        if votes is not None and count >= max(votes, growth.RISING_FLOOR):
-            paper.alerted = True
-            yield _alert(paper, at, count, baseline)
+    counts = {paper: float(paper.looks[-1][1]) for paper in seen if paper.looks}
+    return counts | _implied(memory, page, baseline)
+
+
+def _is_rising(paper: _Paper, at: int, count: float, needed: growth.Bar) -> bool:
+    if paper.alerted or paper.listed_at is None:
+        return False
+    votes = needed.needed(at - paper.listed_at)
+    return votes is not None and count >= max(votes, growth.RISING_FLOOR)
 
 
 def _alert(paper: _Paper, at: int, count: float, baseline: Baseline) -> Alert:
@@ -293,110 +276,3 @@ def _places(values: Sequence[int]) -> list[float]:
     first = {value: bisect_left(ordered, value) for value in set(values)}
     tied = {value: ordered.count(value) for value in first}
     return [first[value] + (tied[value] - 1) / 2 for value in values]
-
-
-# --- as CSV --------------------------------------------------------------------------------
-
-_NEEDED = ("paper_id", "observed_at", "upvotes", "listed_at")
-_UNKNOWN = frozenset({"", "nan", "na", "none", "null"})
-
-
-def read_rows(path: Path) -> tuple[Row, ...]:
-    """Read a series from a CSV file with a header, gzipped if its name ends in ``.gz``.
-
-    Columns: ``paper_id, observed_at, upvotes, listed_at`` and where known ``rank, page_size``;
-    others are ignored. Times are ISO 8601, UTC unless they say otherwise.
-
-    Raises:
-        WatcherError: the file cannot be read, lacks a column, or a line makes no sense.
-    """
-    opened = gzip.open if path.suffix == ".gz" else open
-    try:
-        with opened(path, "rt", encoding="utf-8-sig", newline="") as file:
-            return tuple(parse_rows(file, name=path.name))
-    except (OSError, EOFError, UnicodeDecodeError, csv.Error) as exc:
-        raise WatcherError(f"{path}: cannot be read as a series: {exc}") from exc
-
-
-def parse_rows(lines: Iterable[str], *, name: str = "series") -> Iterator[Row]:
-    """The rows of a CSV with a header; ``name`` stands in the messages of errors."""
-    table = csv.DictReader(lines)
-    missing = [column for column in _NEEDED if column not in (table.fieldnames or ())]
-    if missing:
-        raise WatcherError(
-            f"{name}: no column {', '.join(missing)}; a series needs {', '.join(_NEEDED)}"
-            " (and may have rank, page_size)"
-        )
-    for fields in table:
-        try:
-            yield _row(fields)
-        except (ValueError, OverflowError) as exc:
-            raise WatcherError(f"{name}, line {table.line_num}: {exc}") from exc
-
-
-def _row(fields: Mapping[str, str | None]) -> Row:
-    paper_id = (fields["paper_id"] or "").strip()
-    observed_at = _time(fields, "observed_at")
-    if not paper_id or observed_at is None:
-        raise ValueError("paper_id and observed_at must not be empty")
-    return Row(
-        paper_id=paper_id,
-        observed_at=observed_at,
-        upvotes=_count(fields, "upvotes"),
-        listed_at=_time(fields, "listed_at"),
-        rank=_count(fields, "rank"),
-        page_size=_count(fields, "page_size"),
-    )
-
-
-def _said(fields: Mapping[str, str | None], column: str) -> str | None:
-    text = (fields.get(column) or "").strip()
-    return None if text.lower() in _UNKNOWN else text
-
-
-def _count(fields: Mapping[str, str | None], column: str) -> int | None:
-    """A whole number; a negative one is a scraper's fault, as good as missing."""
-    text = _said(fields, column)
-    if text is None:
-        return None
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not number.is_integer():
-        raise ValueError(f"{column} {text!r} is not a count (a whole number, or empty)")
-    return int(number) if number >= 0 else None
-
-
-def _time(fields: Mapping[str, str | None], column: str) -> int | None:
-    text = _said(fields, column)
-    if text is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise ValueError(f"{column} {text!r} is not a time like 2026-05-11T07:00:00Z") from None
-    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
-
-
-def write_alerts(path: Path, alerts: Iterable[Alert]) -> int:
-    """Write alerts as CSV, ``paper_id, alerted_at, kind, upvotes, multiplier``; how many.
-
-    Raises:
-        WatcherError: the file cannot be written.
-    """
-    count = 0
-    try:
-        with path.open("w", encoding="utf-8", newline="") as file:
-            table = csv.writer(file, lineterminator="\n")
-            table.writerow(Alert.__struct_fields__)
-            for count, alert in enumerate(alerts, 1):  # noqa: B007
-                table.writerow(_written(alert))
-    except OSError as exc:
-        raise WatcherError(f"{path}: cannot be written: {exc}") from exc
-    return count
-
-
-def _written(alert: Alert) -> tuple[str, str, str, int, str]:
-    told = datetime.fromtimestamp(alert.alerted_at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return alert.paper_id, told, alert.kind.value, alert.upvotes, f"{alert.multiplier:.3f}"
