@@ -76,12 +76,12 @@ async def test_a_page_comes_with_all_that_the_next_visit_needs() -> None:
 async def test_the_request_says_who_asks_and_carries_nothing_else() -> None:
     cookie = page(headers={"Set-Cookie": "session=1; Path=/"})
     async with Site(cookie) as site, fetcher(contact="mailto:me@example.org") as visitor:
-        await visitor.get(site.url)
-        await visitor.get(site.url)
+        for _ in range(2):  # under a name, because no jar keeps the cookies of bare addresses
+            await visitor.get(f"http://localhost:{site.port}/")
     first, second = (request.headers for request in site.requests)
     assert first == second
     assert first == {
-        "host": f"127.0.0.1:{site.port}",
+        "host": f"localhost:{site.port}",
         "user-agent": f"paper-watcher/{__version__} (+mailto:me@example.org)",
         "accept": "text/html,application/json;q=0.9,*/*;q=0.5",
         "accept-encoding": "gzip, br, zstd",
@@ -349,6 +349,31 @@ async def test_a_429_with_only_a_ratelimit_header_is_obeyed_to_the_second() -> N
         assert isinstance(await visitor.get(site.url), Page)
     first, second = site.requests
     assert second.at - first.at == pytest.approx(37, abs=1)
+
+
+async def test_a_window_of_hours_is_told_and_not_sat_out_in_silence() -> None:
+    clock = FakeClock()
+    used_up = page(headers=limited(10, 7200))
+    async with Site(used_up) as site, fetcher(clock, robots=True) as visitor:
+        with pytest.raises(FetchError, match="asked for a pause") as caught:
+            await visitor.get(f"{site.url}/a")  # after robots.txt, whose answer has no limits
+            await visitor.get(f"{site.url}/b")
+        assert caught.value.retry_after == 7200
+        assert caught.value.status is None
+        assert len(site.pages) == 1
+        assert clock.slept == []
+
+
+async def test_a_pause_before_robots_txt_was_read_is_only_a_pause() -> None:
+    clock = FakeClock()
+    async with Site(page()) as site, fetcher(clock, robots=True) as visitor:
+        name = f"127.0.0.1:{site.port}"
+        visitor.resume({name: clock.now() + timedelta(seconds=100)})
+        with pytest.raises(FetchError, match="asked for a pause") as caught:
+            await visitor.get(site.url)
+        assert caught.value.retry_after == 100
+        clock.advance(101)
+        assert isinstance(await visitor.get(site.url), Page)
 
 
 async def test_a_demanded_pause_survives_a_restart() -> None:

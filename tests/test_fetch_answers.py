@@ -231,7 +231,7 @@ async def test_a_bomb_does_not_fill_memory_nor_hold_the_loop() -> None:
 
     ticker = asyncio.create_task(tick())
     tracemalloc.start()
-    for name in ("gzip bomb", "br bomb", "zstd bomb", "deflate bomb", "endless chunks"):
+    for name in (name for name in BAD if "bomb" in name or "endless chunks" in name):
         async with Site(BAD[name]) as site, fetcher(max_body=8 << 20, timeout=5) as visitor:
             with pytest.raises(FetchError, match="larger than 8 MiB"):
                 await visitor.get(site.url)

@@ -24,6 +24,10 @@ SHORTEST_PAUSE, LONGEST_PAUSE = 1.0, 6 * 3600.0
 SHARE = 0.5
 """How much of a site's published window we may use up before waiting for the next one."""
 
+MAX_COURTESY = 600.0
+"""Seconds that a visit sits out for courtesy; a longer wait counts as demanded, or a visit
+could hang for hours without a word."""
+
 ROBOTS_AGENT = "paper-watcher"
 ROBOTS_LIMIT = 500 * 1024
 """Bytes of a robots.txt that are read (RFC 9309 §2.5)."""
@@ -108,10 +112,11 @@ def clamp(seconds: float) -> float:
 
 
 class Wait(NamedTuple):
-    """How long to wait before asking again, and whether the site demanded it."""
+    """How long to wait before asking again."""
 
     seconds: float
     demanded: bool
+    """By the site, and so worth telling; else our own spacing or courtesy."""
 
 
 class Pace:
@@ -134,9 +139,11 @@ class Pace:
         """Zero seconds: go, and this request is counted. Else wait and ask again."""
         if self.demanded_until > now:
             return Wait(self.demanded_until - now, True)
-        ready = max(self._next, self.courtesy_until)
-        if ready > now:
-            return Wait(ready - now, False)
+        if self.courtesy_until > now:
+            left = self.courtesy_until - now
+            return Wait(left, left > MAX_COURTESY)
+        if self._next > now:
+            return Wait(self._next - now, False)
         if self.spacing:
             self._next = now + self.spacing
         return _GO

@@ -1,7 +1,7 @@
 """Every way a visit can fail, each as one ``FetchError`` with one clear line.
 
-Owns the words, and which faults are worth another attempt. Nothing that a site sent as text
-goes into a message. Must not send, wait or count.
+Owns the words, and which faults are worth another attempt. Of what a site sent, only the
+host of a redirect goes into a message. Must not send, wait or count.
 """
 
 from __future__ import annotations

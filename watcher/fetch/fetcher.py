@@ -16,7 +16,7 @@ import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import NamedTuple, Self, cast
 from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]
 
 import aiohttp
@@ -177,6 +177,8 @@ class Fetcher:
         thread, with the parsing). Raises ``FetchError``: ``retryable`` says whether another
         visit can help, ``retry_after`` from when on, in seconds.
         """
+        if self._session is None:
+            raise RuntimeError("the fetcher is used outside of its 'async with'")
         target = self._target(url)
         until = self._clock.monotonic() + RETRY_BUDGET
         ask = _Ask(validators.headers if validators else {}, until, self.options.max_body)
@@ -268,7 +270,8 @@ class Fetcher:
             except FetchError:
                 site.tally.failures += 1
                 raise
-            except (aiohttp.ClientError, OSError, ValueError) as exc:
+            except (aiohttp.ClientError, OSError, ValueError, RuntimeError) as exc:
+                # RuntimeError: what uvloop says when a connection breaks under its hands
                 site.tally.failures += 1
                 raise explained(exc, url, self.options.timeout) from exc
             return self._noted(site, url, answer)
@@ -284,7 +287,6 @@ class Fetcher:
                     f"{site.host} asked for a pause; it is visited again in "
                     f"{in_words(wait.seconds)}",
                     retry_after=wait.seconds,
-                    status=429,
                 )
             await self._clock.sleep(wait.seconds)
 
@@ -303,13 +305,12 @@ class Fetcher:
             response.release()  # back to the pool when read to its end, else closed
 
     def _way_to(self, url: URL) -> tuple[aiohttp.ClientSession, str | None]:
-        if self._session is None:
-            raise RuntimeError("the fetcher is used outside of its 'async with'")
+        direct = cast("aiohttp.ClientSession", self._session)  # get() has looked
         if self._proxied is None:
-            return self._session, None
+            return direct, None
         proxy = self._proxies.get(url.scheme)
         if not proxy or proxy_bypass_environment(url.raw_host, self._proxies):
-            return self._session, None
+            return direct, None
         return self._proxied, proxy
 
     def _noted(self, site: _Site, url: URL, answer: _Answer) -> _Answer:
