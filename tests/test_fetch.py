@@ -355,8 +355,8 @@ async def test_a_window_of_hours_is_told_and_not_sat_out_in_silence() -> None:
     clock = FakeClock()
     used_up = page(headers=limited(10, 7200))
     async with Site(used_up) as site, fetcher(clock, robots=True) as visitor:
+        await visitor.get(f"{site.url}/a")
         with pytest.raises(FetchError, match="asked for a pause") as caught:
-            await visitor.get(f"{site.url}/a")  # after robots.txt, whose answer has no limits
             await visitor.get(f"{site.url}/b")
         assert caught.value.retry_after == 7200
         assert caught.value.status is None
