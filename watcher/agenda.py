@@ -169,7 +169,7 @@ class Agenda:
         self, target: Target, now: datetime, *, failures: int = 0, retry_after: float | None = None
     ) -> datetime:
         """A visit has ended; plan the next and return its time."""
-        self._busy[target.host] -= 1
+        self._busy[target.host] = max(self._busy[target.host] - 1, 0)
         entry = self._entries.get(target.name)
         if entry is None:
             return now
@@ -204,6 +204,29 @@ class Agenda:
         if local.time() >= hours.start:
             day += timedelta(days=1)
         return instant_of(day, hours.start, self._zone)
+
+    def take_over(self, before: Agenda, now: datetime) -> None:
+        """Go on from another agenda (the config has changed): its visits under way are ours.
+
+        They end with ``done`` here, and are not begun a second time. What had become due there
+        keeps its place; what nobody knows yet is due now.
+        """
+        for name, old in before._entries.items():
+            entry = self._entries.get(name)
+            running = old.under_way and not before._waits(name)
+            if running:
+                self._busy[old.target.host] += 1
+            if entry is None:
+                continue
+            entry.under_way = running
+            entry.due_at = min(old.due_at, now + entry.every * 1.1)
+            if not running:
+                heapq.heappush(self._heap, (entry.due_at, name))
+
+    def _waits(self, name: str) -> bool:
+        """Whether a target stands in a queue, due but not handed out yet."""
+        ready = self._ready.get(self._entries[name].target.host, ())
+        return any(waiting == name for _, waiting in ready)
 
     def turn_clock(self, now: datetime) -> None:
         """The clock was set: nothing is due later than its interval from now."""

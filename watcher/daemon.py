@@ -9,21 +9,28 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
+import threading
 import urllib.request
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 from apscheduler.executors.asyncio import AsyncIOExecutor
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from watcher.agenda import Agenda, Target
+from watcher.channels import open_channel
+from watcher.channels.edge import Channel
 from watcher.config import Config, Known
+from watcher.deliver import Deliverer, Report, Surroundings
 from watcher.errors import StoreError, StoreRefused, WatcherError
 from watcher.fetch import Clock, Fetcher, FetchOptions, SystemClock
+from watcher.health import Health
 from watcher.model import CheckOutcome
+from watcher.owed import plan_of
 from watcher.rules import Rule, compile_rule
 from watcher.service import notify
 from watcher.store import Lock, Store, open_records
@@ -34,6 +41,8 @@ CHECKERS = 16
 """Visits under way at once; each host has its own, smaller limit."""
 DRAIN = 8.0
 """Seconds that visits and sends under way get to end by themselves."""
+LAST_RESORT = 9.5
+"""Seconds after the wish to stop at which the process ends, whatever still hangs."""
 _TICK = 0.5
 _BLIND_TICKS = 10.0
 """Seconds without a tick after which the clock is thought to have been set."""
@@ -59,6 +68,11 @@ def compile_rules(config: Config) -> tuple[Rule, ...]:
         )
         for rule in config.rules
     )
+
+
+def open_channels(config: Config) -> dict[str, Channel]:
+    """The channels of a config; nothing is connected to before the first send."""
+    return {channel.name: open_channel(channel.name, channel) for channel in config.channels}
 
 
 def fetch_options(config: Config) -> FetchOptions:
@@ -91,15 +105,22 @@ class Daemon:
         self.metrics = Metrics()
         self._reload = reload
         self._on_checked = on_checked or (lambda _: None)
+        self.health = Health(self.clock, self.metrics)
         self._stop = asyncio.Event()
+        self._reload_asked = asyncio.Event()
+        self._last_resort: threading.Timer | None = None
         self._work = asyncio.Event()
         self._store_works = asyncio.Event()
         self._store_works.set()
+        self._store_told = False
         self._last_tick = self.clock.monotonic()
         self._last_wall = self.clock.now()
-        self._refused: StoreRefused | None = None
+        self._broken: StoreError | StoreRefused | None = None
+        self.delivered = Report()
+        """What ``once`` sent."""
         self.app: App
         self.agenda: Agenda
+        self.deliverer: Deliverer
 
     # --- two lives ---
 
@@ -110,19 +131,26 @@ class Daemon:
             with self._signals():
                 async with asyncio.TaskGroup() as group:
                     checkers = [group.create_task(self._check_loop()) for _ in range(CHECKERS)]
-                    watch = group.create_task(self._watch_clock())
-                    notify("READY=1")
+                    deliver = group.create_task(self._deliver_loop())
+                    watches = [
+                        group.create_task(self._watch_clock()),
+                        group.create_task(self._reload_loop()),
+                        group.create_task(self.health.keep_watch(self.app.store)),
+                    ]
+                    self.health.begin()
                     log.info("daemon_ready", sources=len(self.config.sources))
                     await self._stop.wait()
                     log.info("daemon_stopping")
-                    notify("STOPPING=1")
+                    self.health.end()
                     scheduler.shutdown(wait=False)
-                    watch.cancel()
                     self._work.set()
-                    await self._drain(checkers)
+                    self.deliverer.stop()
+                    await self._drain([*checkers, deliver])
+                    for watch in watches:
+                        watch.cancel()
         log.info("daemon_stopped")
-        if self._refused is not None:
-            raise self._refused
+        if self._broken is not None:
+            raise self._broken
         return 0
 
     async def once(
@@ -142,14 +170,16 @@ class Daemon:
                             self._work.clear()
                             await self._work.wait()
                             continue
-                        if names is not None and target.family not in names:
-                            self.agenda.done(target, self.clock.now())
-                            continue
                         if names is not None and target.name not in names:
                             self.agenda.done(target, self.clock.now())
                             continue
                         self._busy += 1
                         group.create_task(self._check_one(target, pending, done))
+            if self._broken is None:
+                await self.deliverer.begin(hold=False)
+                self.delivered = await self.deliverer.deliver_due()
+        if self._broken is not None:
+            raise self._broken
         return tuple(done)
 
     _busy = 0
@@ -160,6 +190,10 @@ class Daemon:
         try:
             async with slots:
                 done.append(await self._visit(target))
+        except (StoreError, StoreRefused) as exc:
+            # No other visit could be written down either.
+            self._broken = self._broken or exc
+            self._stop.set()
         finally:
             self._busy -= 1
             self._work.set()
@@ -193,12 +227,33 @@ class Daemon:
                         metrics=self.metrics,
                     )
                     self.agenda = await self._plan(due_now=due_now)
+                    self.deliverer = self._open_deliverer(store)
                     yield
             finally:
                 await store.close()
         finally:
             threads.shutdown(wait=False, cancel_futures=True)
             lock.release()
+            if self._last_resort is not None:
+                self._last_resort.cancel()
+
+    def _open_deliverer(self, store: Store) -> Deliverer:
+        """The way out: the channels of the config over the store's outbox."""
+        plan = plan_of(self.config)
+        self.app.plan = plan
+        return Deliverer(
+            store,
+            plan,
+            open_channels(self.config),
+            settings=self.config.delivery,
+            around=Surroundings(clock=self.clock, metrics=self.metrics),
+        )
+
+    async def _deliver_loop(self) -> None:
+        try:
+            await self.deliverer.run()
+        except StoreRefused as exc:
+            self._refuse(exc)
 
     async def _plan(self, *, due_now: bool = False) -> Agenda:
         """The agenda of the config, from what the store remembers of each target."""
@@ -227,6 +282,7 @@ class Daemon:
     async def _tick(self) -> None:
         """What the clock does: look at the agenda and wake the checkers."""
         self._last_tick = self.clock.monotonic()
+        self.health.tick()
         self.agenda.follow(self.clock.now())
         self._work.set()
 
@@ -259,25 +315,31 @@ class Daemon:
             except StoreRefused as exc:
                 self._refuse(exc)
             except StoreError as exc:
-                self.agenda.done(target, self.clock.now(), failures=1, retry_after=_STORE_PAUSE)
                 await self._pause_for_store(exc)
 
     async def _visit(self, target: Target) -> Checked:
         """One visit, and the plan for the next."""
         self.metrics.queue.set(self.agenda.waiting)
-        checked = await check(self.app, target, self.clock.now())
-        failed = checked.outcome is CheckOutcome.FAILED
-        due_at = self.agenda.done(
-            target,
-            self.clock.now(),
-            failures=checked.failures if failed else 0,
-            retry_after=checked.retry_after,
-        )
+        # Until the visit has ended well enough to be recorded, it is as if it had failed.
+        failures = 1
+        retry_after: float | None = _STORE_PAUSE
+        try:
+            checked = await check(self.app, target, self.clock.now())
+            failures = checked.failures if checked.outcome is CheckOutcome.FAILED else 0
+            retry_after = checked.retry_after
+        finally:
+            due_at = self.agenda.done(
+                target, self.clock.now(), failures=failures, retry_after=retry_after
+            )
         await self.app.store.write(
             lambda r: r.sources.plan(
                 r.sources.id_of(target.name, target.url, target.family), due_at
             )
         )
+        self._store_recovered()
+        self.health.checked(checked)
+        if checked.owed:
+            self.deliverer.wake()
         self._on_checked(checked)
         return checked
 
@@ -287,7 +349,10 @@ class Daemon:
             return
         self._store_works.clear()
         self.metrics.store_errors.inc()
-        log.error("store_failed", error=exc)
+        self.health.store_failed(str(exc))
+        if not self._store_told:
+            self._store_told = True
+            log.error("store_failed", error=exc)
         while not self._stop.is_set():
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stop.wait(), _STORE_PAUSE)
@@ -297,25 +362,30 @@ class Daemon:
                 self._refuse(refused)
             except StoreError:
                 continue
-            else:
-                log.info("store_recovered")
             break
         self._store_works.set()
 
+    def _store_recovered(self) -> None:
+        """A whole visit was written down: if the store was told to fail, it works again."""
+        if self._store_told:
+            self._store_told = False
+            self.health.store_failed(None)
+            log.info("store_recovered")
+
     def _refuse(self, exc: StoreRefused) -> None:
         log.error("store_refused", error=exc)
-        self._refused = exc
+        self._broken = exc
         self._stop.set()
 
     # --- stopping and reloading ---
 
     @contextlib.contextmanager
-    def _signals(self):  # type: ignore[no-untyped-def]  # noqa: ANN202
+    def _signals(self):  # type: ignore[no-untyped-def]
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._asked_to_stop)
         if self._reload is not None:
-            loop.add_signal_handler(signal.SIGHUP, lambda: loop.create_task(self.reload()) and None)
+            loop.add_signal_handler(signal.SIGHUP, self._reload_asked.set)
         try:
             yield
         finally:
@@ -325,9 +395,19 @@ class Daemon:
     def _asked_to_stop(self) -> None:
         if self._stop.is_set():
             # Asked twice: what is under way is given up; the next start does it again.
-            raise SystemExit(130)
+            os._exit(130)
+        self._last_resort = threading.Timer(LAST_RESORT, os._exit, (1,))
+        self._last_resort.daemon = True
+        self._last_resort.start()
         self._stop.set()
         self._work.set()
+
+    async def _reload_loop(self) -> None:
+        """One reload at a time, however often it is asked for."""
+        while True:
+            await self._reload_asked.wait()
+            self._reload_asked.clear()
+            await self.reload()
 
     async def reload(self) -> None:
         """Put the config on disk in force, or keep the old one and say why."""
@@ -342,7 +422,12 @@ class Daemon:
             self.config = config
             self.app.use_rules(rules)
             self.app.zone = config.watcher.timezone
-            self.agenda = await self._plan()
+            agenda = await self._plan()
+            # No await from here on: a visit must not end between the two agendas.
+            agenda.take_over(self.agenda, self.clock.now())
+            self.agenda = agenda
+            self.health.forget_sources(frozenset(agenda.names()))
+            self._work.set()
             log.info("config_reloaded", sources=len(config.sources), rules=len(rules))
         notify("READY=1")
 
