@@ -168,7 +168,7 @@ async def test_an_odd_answer_is_still_a_page(name: str) -> None:
 async def test_after_a_bad_answer_the_next_visit_works(name: str) -> None:
     async with Site([BAD[name], page()], routes={"/papers": BAD[name]}) as site:
         site.answers = page()
-        async with fetcher(timeout=0.1) as visitor:
+        async with fetcher(timeout=0.15) as visitor:
             with pytest.raises(FetchError):
                 await visitor.get(f"{site.url}/papers")
             answer = await visitor.get(f"{site.url}/other")
@@ -239,7 +239,7 @@ async def test_a_bomb_does_not_fill_memory_nor_hold_the_loop() -> None:
     tracemalloc.stop()
     ticker.cancel()
     assert peak < 40 << 20
-    assert late < 0.25
+    assert late < 0.5
 
 
 async def test_a_page_of_exactly_the_cap_is_taken_and_one_byte_more_is_not() -> None:
