@@ -108,7 +108,7 @@ def fakes(count: int, seed: int = 7) -> list[Fake]:
                 logins=tuple(
                     words.hexadecimal(8) if i % 3 == 0 else None for i in range(len(authors))
                 ),
-                published=date(2026, words.number(1, 10), words.number(1, 28)),
+                published=date(2026, words.number(1, 9), words.number(1, 28)),
                 upvotes=words.number(0, 320),
                 comments=words.number(0, 12),
                 stars=words.number(10, 90_000),

@@ -46,7 +46,11 @@ _VOID = _ends(
     "source track wbr"
 )
 _FORMATTING = _ends("a b big code em font i nobr s small strike strong tt u")
+_SVG = b"/svg"
 _FOREIGN = _ends("svg math")
+_BREAKING = _ends("p br")
+"""These end tags end a drawing, too."""
+
 _SCOPES = _FOREIGN | _ends(
     "applet caption html table td th marquee object template select foreignobject desc "
     "annotation-xml mi mo mn ms mtext"
@@ -116,7 +120,7 @@ class Nesting:
         if due and due[-1] in _DRAWING:
             if name not in _DRAWING:
                 self._foreign = True
-            elif not self._foreign and attributes.endswith((b'"/', b"'/", b" /")):
+            elif self._closes_itself(attributes):
                 return
         due.append(name)
         if name in _FORMATTING:
@@ -127,8 +131,15 @@ class Nesting:
             raise ParseError(f"the page is nested deeper than {NESTING_LIMIT} tags")
         self.deepest = max(self.deepest, len(due))
 
+    def _closes_itself(self, attributes: bytes) -> bool:
+        return (
+            attributes.endswith((b'"/', b"'/", b" /")) and not self._foreign and _SVG in self.open
+        )
+
     def _end(self, name: bytes) -> None:
         """Take away that one tag; whatever was left open inside it stays counted."""
+        if name in _BREAKING and _SVG in self.open:
+            self._foreign = True
         for depth, other in enumerate(reversed(self.open[-_REACH:]), start=1):
             if other == name:
                 del self.open[-depth]

@@ -1,0 +1,353 @@
+"""Cards: the same papers out of the HTML that people see."""
+
+import re
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+
+import pytest
+
+from tests import pages
+from tests.pages import Fake
+from watcher import readers
+from watcher.errors import ParseError
+from watcher.model import CARD_FIELDS, Card, PageKind, ReaderName, Snapshot
+
+AT = datetime(2026, 10, 6, 12, tzinfo=UTC)
+ONE = Fake()
+LONG = "A long abstract, as they are when nobody has made a summary of it yet. " * 9
+TWO = Fake(
+    id="2603.04321",
+    title="Quiet Engines",
+    abstract=LONG.strip(),
+    ai_summary=None,
+    upvotes=7,
+    github=None,
+    organization=None,
+    authors=("A One", "B Two", "C Three", "D Four", "E Five", "F Six"),
+    logins=("aone", None, None, None, None, None),
+    published=date(2025, 2, 27),
+    comments=0,
+    media=("https://cdn.example.org/film.mp4",),
+)
+
+
+def read(body: bytes, url: str | None = None, at: datetime = AT) -> Snapshot:
+    return readers.parse(body, url=url, at=at, reader=ReaderName.CARDS)
+
+
+def test_a_grid_of_2024_is_read_from_its_html() -> None:
+    snapshot = read(pages.grid_2024([ONE, TWO], with_island=False))
+    assert snapshot.cards == (
+        Card(
+            rank=1,
+            paper_id=ONE.id,
+            title=ONE.title,
+            authors=("adaq", "Bo Tern", "cyu"),
+            author_count=3,
+            upvotes=12,
+            comments=3,
+            submitted_by="adaq",
+            thumbnail=ONE.thumbnail,
+            listed_on=date(2024, 8, 1),
+        ),
+        Card(
+            rank=2,
+            paper_id=TWO.id,
+            title=TWO.title,
+            authors=("aone", "B Two", "C Three", "D Four", "E Five"),
+            author_count=6,
+            upvotes=7,
+            comments=0,
+            submitted_by="adaq",
+            thumbnail="https://cdn.example.org/film.mp4",
+            listed_on=date(2024, 8, 1),
+        ),
+    )
+    assert (snapshot.kind, snapshot.listed_on) == (PageKind.DAILY, date(2024, 8, 1))
+    assert not snapshot.shows & {"abstract", "stars", "published_on", "github"}
+
+
+def test_a_young_grid_has_an_organization_in_the_authors_place() -> None:
+    zero = ONE.but(id="2610.00003", upvotes=0, comments=0)
+    first, second, third = read(pages.grid_2026([ONE, TWO, zero], with_island=False)).cards
+    assert (first.organization, first.authors, first.upvotes) == (
+        "Institute of Slow Things",
+        None,
+        12,
+    )
+    assert (second.organization, second.author_count) == (None, 6)
+    assert (third.upvotes, third.comments, third.dashed) == (0, 0, False)
+
+
+def test_each_article_of_the_trending_list_holds_two_copies_and_counts_once() -> None:
+    snapshot = read(pages.trending([ONE, TWO], with_island=False))
+    assert snapshot.cards == (
+        Card(
+            rank=1,
+            paper_id=ONE.id,
+            title=ONE.title,
+            ai_summary=ONE.ai_summary,
+            published_on=date(2026, 10, 4),
+            upvotes=12,
+            stars=3290,
+            github=ONE.github,
+            organization="Institute of Slow Things",
+            submitted_by="adaq",
+            thumbnail=ONE.thumbnail,
+        ),
+        Card(
+            rank=2,
+            paper_id=TWO.id,
+            title=TWO.title,
+            abstract=TWO.abstract,
+            authors=("aone", "B Two", "C Three", "D Four", "E Five"),
+            author_count=6,
+            published_on=date(2025, 2, 27),
+            upvotes=7,
+            submitted_by="adaq",
+            thumbnail="https://cdn.example.org/film.mp4",
+        ),
+    )
+    assert (snapshot.kind, snapshot.rounded) == (PageKind.TRENDING, {"stars"})
+    assert not snapshot.shows & {"comments", "abstract", "ai_summary", "authors"}
+
+
+def test_a_paper_that_never_was_on_daily_has_no_submitter() -> None:
+    (card,) = read(pages.trending([ONE.but(submitter=None)], with_island=False)).cards
+    assert card.submitted_by is None
+
+
+def test_plain_stars_are_not_rounded() -> None:
+    snapshot = read(pages.trending([ONE.but(stars=843)], with_island=False))
+    assert (snapshot.cards[0].stars, snapshot.rounded) == (843, frozenset())
+
+
+def test_search_results_are_read_with_their_abstracts_and_dates() -> None:
+    dashed = TWO.but(upvotes=0)
+    snapshot = read(pages.search("two moons", [ONE, dashed], with_island=False))
+    assert snapshot.cards == (
+        Card(
+            rank=1,
+            paper_id=ONE.id,
+            title=ONE.title,
+            abstract=ONE.abstract,
+            published_on=date(2026, 10, 4),
+            upvotes=12,
+            comments=3,
+            organization="Institute of Slow Things",
+        ),
+        Card(
+            rank=2,
+            paper_id=TWO.id,
+            title=TWO.title,
+            abstract=TWO.abstract,
+            authors=("aone", "B Two", "C Three", "D Four", "E Five"),
+            author_count=6,
+            published_on=date(2025, 2, 27),
+            upvotes=None,
+            comments=0,
+            dashed=True,
+        ),
+    )
+    assert (snapshot.kind, snapshot.query, snapshot.listed_on) == (
+        PageKind.SEARCH,
+        "two moons",
+        None,
+    )
+    assert {"upvotes", "comments", "abstract"} <= snapshot.shows
+    assert not snapshot.shows & {"stars", "github", "submitted_by", "thumbnail"}
+
+
+@pytest.mark.parametrize("word", ["moons", "dri", " ", "century, and"])
+def test_highlighted_words_are_neither_glued_nor_split(word: str) -> None:
+    body = pages.search("x", [ONE], marked=word, with_island=False)
+    assert b'class="highlight"' in body
+    (card,) = read(body).cards
+    assert (card.title, card.abstract) == (ONE.title, ONE.abstract)
+
+
+def test_highlights_between_sveltes_markers_are_joined_too() -> None:
+    body = pages.search("x", [ONE], marked="moons", with_island=False)
+    body = body.replace(b'<span class="highlight">moons</span>', b"<!--[0-->mo<!---->ons<!--]-->")
+    assert read(body).cards[0].abstract == ONE.abstract
+
+
+def test_titles_over_two_lines_are_put_on_one() -> None:
+    fake = ONE.but(title="Tidal Clocks: Keeping Time\n  With Borrowed Moons")
+    for body in (
+        pages.grid_2024([fake], with_island=False),
+        pages.search("x", [fake], with_island=False),
+        pages.trending([fake], with_island=False),
+        pages.paper_page(fake, with_island=False),
+        pages.trending([fake]),
+    ):
+        assert readers.parse(body, at=AT).cards[0].title == ONE.title
+
+
+def test_dates_without_a_year_belong_to_the_day_the_search_was_made() -> None:
+    """A page saved in January and read in October: its box with the day says when it was made."""
+    december = ONE.but(published=date(2025, 12, 28))
+    body = pages.search("x", [december], today=date(2026, 1, 3), with_island=False)
+    body = body.replace(b"Dec 28, 2025", b"Dec 28")
+    january = datetime(2026, 1, 3, tzinfo=UTC)
+    assert read(body, at=january).cards[0].published_on == date(2025, 12, 28)
+    assert read(body, at=AT).cards[0].published_on == date(2025, 12, 28)
+    body = pages.search("x", [ONE], today=date(2026, 10, 5), with_island=False)
+    assert read(body, at=datetime(2027, 3, 1, tzinfo=UTC)).cards[0].published_on == date(
+        2026, 10, 4
+    )
+
+
+def test_one_author_is_not_singularised() -> None:
+    fake = TWO.but(authors=("A One",), logins=(None,))
+    for body in (
+        pages.search("x", [fake], with_island=False),
+        pages.grid_2024([fake], with_island=False),
+    ):
+        (card,) = read(body).cards
+        assert (card.author_count, card.authors) == (1, ("A One",))
+
+
+def test_saved_pages_with_absolute_links_are_read_too() -> None:
+    body = pages.trending([ONE, TWO], with_island=False)
+    body = body.replace(b'href="/', b'href="https://huggingface.co/')
+    assert [card.paper_id for card in read(body).cards] == [ONE.id, TWO.id]
+    assert read(body).cards[0].organization == ONE.organization
+
+
+def test_the_page_of_one_paper_is_read_from_its_html() -> None:
+    fake = ONE.but(keywords=("moons", "sneeze"))
+    snapshot = read(pages.paper_page(fake, with_island=False))
+    assert snapshot.cards == (
+        Card(
+            paper_id=ONE.id,
+            title=ONE.title,
+            abstract=ONE.abstract,
+            ai_summary=ONE.ai_summary,
+            authors=ONE.authors,
+            author_count=3,
+            published_on=date(2026, 10, 4),
+            upvotes=12,
+            stars=3290,
+            github=ONE.github,
+            project=ONE.project,
+            organization=ONE.organization,
+        ),
+    )
+    assert (snapshot.kind, snapshot.rounded) == (PageKind.PAPER, {"stars"})
+
+
+@pytest.mark.parametrize("build", [pages.grid_2024, pages.grid_2026, pages.trending])
+def test_island_and_cards_of_a_page_agree(build: Callable[[list[Fake]], bytes]) -> None:
+    body = build(pages.fakes(20))
+    assert readers.cross_check(readers.parse(body, at=AT), body) == ()
+
+
+def test_island_and_cards_of_a_search_and_of_a_paper_agree() -> None:
+    papers = pages.fakes(8)
+    for body in (pages.search("moons", papers[:5], papers[5:]), pages.paper_page(papers[0])):
+        assert readers.cross_check(readers.parse(body, at=AT), body) == ()
+
+
+@pytest.mark.parametrize(
+    ("break_it", "said"),
+    [
+        (lambda body: re.sub(rb">\d+</div><!---->", b">4</div><!---->", body), "upvotes"),
+        (lambda body: body.replace(b">Quiet Engines<", b">Loud Engines<"), "title: 2603.04321"),
+        (lambda body: body.replace(b"Submitted by", b"Found by"), "submitted_by"),
+        (lambda body: body.replace(b"3.29k", b"5.29k"), "stars: 2610.01234"),
+        (lambda body: body.replace(b"article", b"section"), "cannot"),
+        (
+            lambda body: re.sub(rb"(?s)<article.*?</article>", b"", body, count=1),
+            "not among the cards",
+        ),
+    ],
+)
+def test_a_disagreement_between_island_and_cards_is_named(
+    break_it: Callable[[bytes], bytes], said: str
+) -> None:
+    body = break_it(pages.trending([ONE, TWO]))
+    found = readers.cross_check(readers.parse(body, at=AT), body)
+    assert said in " | ".join(found)
+
+
+def test_a_dash_agrees_with_no_votes_only() -> None:
+    body = pages.search("moons", [ONE.but(upvotes=0), TWO])
+    assert readers.cross_check(readers.parse(body, at=AT), body) == ()
+    body = body.replace(b"&quot;upvotes&quot;:0", b"&quot;upvotes&quot;:9")
+    assert "upvotes" in readers.cross_check(readers.parse(body, at=AT), body)[0]
+
+
+def test_what_is_shown_is_printed_fields_only() -> None:
+    for body in (pages.grid_2024([ONE]), pages.trending([ONE]), pages.paper_page(ONE)):
+        for reader in (ReaderName.ISLAND, ReaderName.CARDS):
+            assert readers.parse(body, at=AT, reader=reader).shows <= set(CARD_FIELDS)
+
+
+# --- pages without papers ------------------------------------------------------------------
+
+
+def test_an_empty_daily_page_without_an_island_is_an_empty_list() -> None:
+    snapshot = read(pages.grid_2024([], date(2024, 8, 4), with_island=False))
+    assert (snapshot.cards, snapshot.kind, snapshot.listed_on) == ((), "daily", date(2024, 8, 4))
+
+
+def test_an_empty_trending_page_is_an_error() -> None:
+    with pytest.raises(ParseError, match="trending"):
+        read(pages.trending([], with_island=False))
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("<title>Log in</title><form><input type=password></form>", "login page"),
+        ("<h1>Sign in to go on</h1>", "login page"),
+        ("<title>Just a moment...</title>", "challenge"),
+        ("<script src='https://x.edge.sdk.awswaf.com/y/challenge.js'></script>", "challenge"),
+        ("<title>429 Too Many Requests</title>", "error page"),
+        ("<h1>404</h1><p>Sorry, not found</p>", "error page"),
+        ("<a class=paper href=/papers/2610.01234>Ein Titel</a>", "foreign layout"),
+        ("<article><h3></h3></article>", "foreign layout"),
+        ("<p>Hello</p>", "not a page of papers"),
+    ],
+)
+def test_a_page_that_is_something_else_is_refused_by_name(body: str, said: str) -> None:
+    with pytest.raises(ParseError, match=said):
+        readers.parse(f"<html><body>{body}</body></html>".encode(), at=AT)
+
+
+def test_a_cut_page_without_an_island_is_never_a_short_list() -> None:
+    papers = pages.fakes(6)
+    body = pages.trending(papers, with_island=False)
+    end = body.index(b"</main")
+    for cut in (*range(200, end, 1499), end):
+        with pytest.raises(ParseError, match=r"cut off|not a page of papers"):
+            readers.parse(body[:cut], at=AT)
+
+
+def test_a_piece_out_of_the_middle_of_a_page_gives_its_whole_cards() -> None:
+    papers = pages.fakes(4)
+    body = pages.trending(papers, with_island=False)
+    start = body.index(b"</p>", body.index(b"<article"))
+    piece = body[start : body.rindex(b"<article") + 2_500]
+    snapshot = readers.parse(piece, at=AT)
+    assert snapshot.reader is ReaderName.CARDS
+    assert [card.paper_id for card in snapshot.cards] == [fake.id for fake in papers[1:3]]
+    assert "cut off" in snapshot.warnings[0]
+
+
+def test_an_article_without_a_title_is_a_warning() -> None:
+    body = pages.trending([ONE, TWO], with_island=False)
+    first = body.index(b"<article")
+    body = body[:first] + body[first:].replace(ONE.title.encode(), b"")
+    snapshot = read(body)
+    assert [card.paper_id for card in snapshot.cards] == [TWO.id]
+    assert "article 1" in snapshot.warnings[0]
+
+
+def test_links_to_searches_and_days_are_no_papers() -> None:
+    body = pages.trending([ONE], with_island=False)
+    body = body.replace(f"/papers/{ONE.id}".encode(), b"/papers?q=moons")
+    snapshot = read(body)
+    assert snapshot.cards[0].paper_id is None
+    assert "1 cards have no link" in snapshot.warnings[0]
