@@ -77,8 +77,9 @@ def _fitted(view: View, template: jinja2.Template) -> Body:
     if len(html.encode()) > HTML_LIMIT:
         view = without_summaries(view)
         html = _html(view, template)
-    while len(html.encode()) > HTML_LIMIT and view.entries:
-        view = without_last(view, max(1, len(view.entries) // 8))
+    while (size := len(html.encode())) > HTML_LIMIT and view.entries:
+        surplus = 1 - 0.98 * HTML_LIMIT / size
+        view = without_last(view, max(1, int(len(view.entries) * surplus)))
         html = _html(view, template)
     return Body(text=render_text(view), html=html, view=view)
 
@@ -143,7 +144,7 @@ def render_text(view: View) -> str:
     """The text part, readable alone: every paper with its reasons and addresses."""
     blocks = [_heading(view.subject, "=")]
     blocks += [_wrap(line) for line in view.lines]
-    if not view.is_letter and not view.entries and not view.notices:
+    if view.is_quiet:
         blocks.append("No paper was new or rising by your rules. The watcher is well.")
     if view.link:
         blocks.append(f"{view.link_text}:\n{view.link}" if view.link_text else view.link)
@@ -176,8 +177,6 @@ def _entry_text(entry: EntryView) -> str:
     lines += [_wrap(f"  > {reason}", "    ") for reason in entry.reasons]
     if entry.summary:
         lines.append(_wrap(f"  {entry.summary}", "  "))
-    if entry.sparkline:
-        lines.append(f"  {entry.sparkline}")
     links = (entry.url, entry.arxiv_url, entry.github_url)
     return "\n".join([*lines, *(f"  {link}" for link in links if link)])
 

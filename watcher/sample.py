@@ -9,20 +9,21 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 
 from watcher.digest import Frame, compose
-from watcher.model import Counts, Digest, Event, EventType, Links, Message, Paper
+from watcher.model import Counts, Digest, Event, EventType, Letter, Links, Message, Paper
 from watcher.view import View, view_of
 
 AT = datetime(2026, 11, 21, 7, 0, tzinfo=UTC)
 
 
 def sample_events() -> tuple[Event, ...]:
-    """Five changes by two rules, one of them a late bloomer, and a notice."""
+    """Six changes by two rules, one of them a late bloomer, and a notice."""
     return (
         _event(1, EventType.RISING, "alignment", strength=3.4, upvotes=142),
         _event(2, EventType.NEW, "alignment", strength=1.2, upvotes=31),
         _event(3, EventType.RESURGING, "efficient models", strength=2.2, upvotes=388),
         _event(4, EventType.NEW, "efficient models", strength=0.7, upvotes=None),
         _event(5, EventType.NEW, "alignment", strength=1.0, upvotes=57, age=timedelta(days=12)),
+        _event(7, EventType.NEW, "alignment", strength=0.1, upvotes=3),
         Event(
             cursor=6,
             id="evt_sample000000000006",
@@ -69,6 +70,7 @@ _PAPERS = {
         "Harbour University",
         None,
     ),
+    7: ("Notes on Preference Data", None, None, None, None),
 }
 _REASONS = {
     1: "3.4 times the votes of papers 9 hours old (142, usual 42)",
@@ -76,6 +78,7 @@ _REASONS = {
     3: "gains 11 votes a day at an age of 5 days",
     4: "abstract matches quantisation",
     5: "title matches alignment, 57 votes after 12 days",
+    7: "abstract matches alignment",
 }
 _CURVES = {
     1: (0, 2, 5, 9, 14, 22, 31, 45, 60, 82, 104, 121, 142),
@@ -131,7 +134,7 @@ def sample_digest() -> Digest:
         due_at=AT,
         max_papers=5,
         more_url="https://papers.example.org/",
-        footer=("48 of 48 checks ok, 61 papers seen, 5 told, 0 waiting",),
+        footer=("48 of 48 checks ok, 61 papers seen, 6 told, 0 waiting",),
         votes=_CURVES,
     )
     return compose(sample_events(), frame, AT)
@@ -153,11 +156,18 @@ def sample_message(recipient: str = "reader@example.org") -> Message:
 
 
 def sample_views() -> tuple[View, ...]:
-    """What a template must be able to show: a full digest, an empty one, one notice."""
+    """What a template must be able to show: a full digest, an empty one, a notice, a letter."""
     empty = compose((), Frame(due_at=AT), AT)
     notice = compose(sample_events()[-1:], Frame(instant=True), AT)
     messages = [sample_message()] + [
         Message(key="msg_sample", channel="sample", batch="i:0", digest=digest)
         for digest in (empty, notice)
     ]
+    letter = Letter(
+        subject="Please confirm",
+        lines=("This is a sample of a letter.",),
+        link="https://papers.example.org/confirm/token",
+        link_text="Confirm",
+    )
+    messages.append(Message(key="msg_sample", channel="sample", batch="i:1", letter=letter))
     return tuple(view_of(message) for message in messages)

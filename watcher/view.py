@@ -41,13 +41,20 @@ class EntryView(Value, frozen=True, kw_only=True):
     organization: str
     votes: str
     """``142 votes``, or empty when unknown."""
-    counts: str
-    """``142 votes · 8 comments · 1.2k stars``: what is known of it."""
+    others: str
+    """``8 comments · 1.2k stars``: what else is known of it."""
     sparkline: str
+    """Votes over time in block characters."""
     reasons: tuple[str, ...]
     """At least one line."""
     summary: str
     """The short summary, else the beginning of the abstract."""
+
+    @property
+    def counts(self) -> str:
+        """Votes and their line, comments and stars."""
+        votes = " ".join(filter(None, (self.votes, self.sparkline)))
+        return " · ".join(filter(None, (votes, self.others)))
 
 
 class SectionView(Value, frozen=True, kw_only=True):
@@ -62,6 +69,10 @@ class View(Value, frozen=True, kw_only=True):
     """A whole message in words, ready to be set in any medium."""
 
     subject: str
+    headline: str = ""
+    """The subject without what ``date`` says; empty where the only paper's title is enough."""
+    date: str = ""
+    """When it was composed, in the reader's zone."""
     lines: tuple[str, ...] = ()
     """Paragraphs above everything else: a letter's words, why a digest is late."""
     link: str | None = None
@@ -85,6 +96,11 @@ class View(Value, frozen=True, kw_only=True):
         return tuple(entry for section in self.sections for entry in section.entries)
 
     @property
+    def is_quiet(self) -> bool:
+        """Whether there is nothing to tell but that all is well."""
+        return not (self.is_letter or self.entries or self.notices or self.cut)
+
+    @property
     def preview(self) -> str:
         """What a mail program shows beside the subject."""
         told = [*self.notices, *(entry.title for entry in self.entries[:3]), *self.lines]
@@ -98,6 +114,7 @@ def view_of(message: Message) -> View:
     letter = message.letter
     return View(
         subject=clean(letter.subject) if letter else "",
+        headline=clean(letter.subject) if letter else "",
         lines=tuple(clean(line) for line in letter.lines) if letter else (),
         link=own_link(letter.link) if letter else None,
         link_text=clean(letter.link_text) if letter else "",
@@ -110,8 +127,10 @@ def _digest_view(message: Message, digest: Digest) -> View:
     zone = ZoneInfo(message.timezone)
     return View(
         subject=clean(digest.title),
+        headline=_headline(digest),
+        date=show_time(digest.composed_at, zone),
         lines=_why_late(digest, zone),
-        notices=tuple(f"{clean(e.reason)} ({show_time(e.at, zone)})" for e in digest.notices),
+        notices=tuple(f"{show_time(e.at, zone)}: {clean(e.reason)}" for e in digest.notices),
         sections=tuple(map(_section_view, digest.sections)),
         cut=digest.cut,
         more=_more(digest.cut),
@@ -121,6 +140,14 @@ def _digest_view(message: Message, digest: Digest) -> View:
         unsubscribe_url=own_link(message.links.unsubscribe),
         instant=digest.instant,
     )
+
+
+def _headline(digest: Digest) -> str:
+    if digest.instant and len(digest.entries) + len(digest.notices) == 1 and not digest.cut:
+        return ""
+    title = clean(digest.title)
+    headline = title if digest.instant else title.partition(": ")[2] or title
+    return headline[:1].upper() + headline[1:]
 
 
 def _why_late(digest: Digest, zone: tzinfo) -> tuple[str, ...]:
@@ -182,7 +209,7 @@ def entry_view(entry: Entry) -> EntryView:
         authors=clip(name_authors(paper.authors, paper.author_count), 200),
         organization=clip(clean(paper.organization or ""), 80),
         votes=_count(event.counts.upvotes, "vote"),
-        counts=_counts(event.counts),
+        others=_others(event.counts),
         sparkline=draw_votes(entry.votes),
         reasons=_reasons(entry),
         summary=clip(clean(paper.ai_summary or paper.abstract or ""), SUMMARY_LIMIT),
@@ -202,9 +229,8 @@ def _reasons(entry: Entry) -> tuple[str, ...]:
     return tuple(filter(None, reasons)) or (_kind(entry.event),)
 
 
-def _counts(counts: Counts) -> str:
+def _others(counts: Counts) -> str:
     known = (
-        _count(counts.upvotes, "vote"),
         _count(counts.comments, "comment"),
         _count(counts.stars, "star"),
     )

@@ -77,7 +77,7 @@ def _print_entry(entry: EntryView, console: Console) -> None:
     head.append(f"{entry.kind:<14}", style=_STYLES.get(entry.kind, "green"))
     head.append(entry.title, style="bold")
     console.print(head)
-    facts = (entry.counts, entry.sparkline, entry.authors, entry.organization)
+    facts = (entry.counts, entry.authors, entry.organization)
     lines = [" · ".join(filter(None, facts)), *entry.reasons, entry.url or ""]
     for line in filter(None, lines):
         console.print(Text(f"                {line}"))

@@ -117,10 +117,9 @@ def _embed(entry: EntryView, section: str) -> JsonObject:
 
 def _description(entry: EntryView) -> str:
     people = " · ".join(filter(None, (entry.authors, entry.organization)))
-    facts = " · ".join(filter(None, (entry.counts, entry.sparkline)))
     links = ((entry.arxiv_url, "arXiv"), (entry.github_url, "Code"))
     lines = [
-        f"**{entry.kind}** {fit(facts, 200)}".rstrip(),
+        f"**{entry.kind}** {fit(entry.counts, 200)}".rstrip(),
         *(fit(reason, 300) for reason in entry.reasons[:5]),
         fit(people, 300),
         " · ".join(f"[{words}]({url})" for url, words in links if url),

@@ -116,7 +116,7 @@ class EmailChannel:
         ``bad_recipient`` is set only when the server refused the address itself for good.
         """
         recipient = _recipient(message)
-        mail = mime_bytes(message, self._envelope, now=self._edge.now())
+        mail = await asyncio.to_thread(mime_bytes, message, self._envelope, now=self._edge.now())
         async with self._turn:
             try:
                 async with asyncio.timeout(self._edge.mail_timeout):

@@ -46,7 +46,7 @@ class MaildirChannel:
 
     async def send(self, message: Message) -> None:
         """Put the mail into ``new/``, safely on the disk; ``SendError`` when that fails."""
-        mail = mime_bytes(message, self._envelope, now=self._edge.now())
+        mail = await asyncio.to_thread(mime_bytes, message, self._envelope, now=self._edge.now())
         try:
             await asyncio.to_thread(_drop, self._path, f"{message.key}.paper-watcher", mail)
         except OSError as exc:

@@ -107,11 +107,10 @@ def _footer(view: View) -> str:
 
 def _entry_text(entry: EntryView) -> str:
     title = f"*{_link(entry.url, entry.title)}*" if entry.url else f"*{escape(entry.title)}*"
-    facts = filter(None, (entry.counts, entry.sparkline))
     people = filter(None, (entry.authors, entry.organization))
     lines = [
         title,
-        " · ".join([f"*{entry.kind}*", *map(escape, facts)]),
+        " · ".join(filter(None, (f"*{entry.kind}*", escape(entry.counts)))),
         *map(escape, entry.reasons),
         " · ".join(map(escape, people)),
         " · ".join(
