@@ -16,7 +16,7 @@ LAYERS = {
         "wire",
     },
     2: {"archive", "channels", "fetch", "service", "store", "telemetry"},
-    3: {"backtest", "care", "deliver", "health", "learning", "people", "record", "visit", "watch"},
+    3: {"backtest", "care", "deliver", "health", "learning", "people", "record", "visit", "watch", "why"},
     4: {"cli", "daemon", "demo", "web"},
 }  # fmt: skip
 LEVEL = {name: level for level, names in LAYERS.items() for name in names}

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from watcher.clock import from_text, to_text
+from watcher.clock import from_text, maybe_from_text, to_text
 from watcher.model import Condition, Counts, Event, EventType, Paper
 from watcher.store.papers import Papers
 
@@ -154,6 +154,14 @@ class Events:
             "cursor in (select value from json_each(?)) order by cursor",
             (_encode(list(cursors)).decode(),),
         )
+
+    def tallies(self) -> dict[str, tuple[int, int, datetime | None]]:
+        """Per rule how many changes it told, how many were known, and when it told the last."""
+        rows = self._conn.execute(
+            "select rule, sum(not known), sum(known), max(iif(known, null, at)) from events"
+            " where rule is not null group by rule"
+        )
+        return {rule: (told, known, maybe_from_text(at)) for rule, told, known, at in rows}
 
     def count(self) -> int:
         """How many events are stored."""

@@ -227,6 +227,15 @@ class Sources:
         )
         return tuple(rows)
 
+    def shows(self, source: int) -> frozenset[str]:
+        """The fields that the last judged page of a source showed; empty when there is none."""
+        row = self._conn.execute(
+            "select fills from checks where source = ? and outcome = 'ok'"
+            " order by at desc, id desc limit 1",
+            (source,),
+        ).fetchone()
+        return frozenset(msgspec.json.decode(row[0])) if row and row[0] else frozenset()
+
     def count_checks(self, since: datetime | None = None) -> dict[str, int]:
         """How many visits ended how, since an instant or ever."""
         rows = self._conn.execute(
