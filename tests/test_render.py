@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from tests.conftest import ROOT
 from tests.makers import NOW, digest_of, event, message, notice, paper, rising
 from watcher import view as views
+from watcher.channels import OPTIONS
+from watcher.config import load
 from watcher.errors import ConfigError
 from watcher.model import Counts, Letter, Links
 from watcher.render import HTML_LIMIT, check_template, render
@@ -366,3 +368,20 @@ def test_every_field_of_a_view_is_documented():
         documented = set(re.findall(r"`(\w+)`", " ".join(names)))
         properties = {n for n, v in vars(kind).items() if isinstance(v, property)}
         assert documented - {"mail"} == set(kind.__struct_fields__) | properties
+
+
+def test_a_faulty_template_is_a_fault_of_the_config(tmp_path):
+    (tmp_path / "mail.html.j2").write_text("{% if %}")
+    text = """
+        [channel.me]
+        type = "maildir"
+        path = "box"
+        template = "mail.html.j2"
+    """
+    path = tmp_path / "config.toml"
+    path.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        load(path, OPTIONS, {})
+    (problem,) = caught.value.problems
+    assert "template" in problem
+    assert "line 1" in problem

@@ -16,7 +16,7 @@ import msgspec
 
 from watcher.channels.edge import Edge
 from watcher.channels.faults import words_for
-from watcher.channels.mime import Envelope, ascii_address, mime_bytes
+from watcher.channels.mime import Envelope, ascii_address, mime_bytes, template_faults
 from watcher.config import kinds
 from watcher.config.secrets import Secret, SmtpServer, SmtpUrl
 from watcher.config.settings import ChannelOptions, Fault
@@ -76,7 +76,7 @@ class EmailOptions(ChannelOptions, frozen=True, kw_only=True):
         )
 
     def faults(self) -> tuple[Fault, ...]:
-        """Logins given twice or in halves."""
+        """Logins given twice or in halves, and a template that does not work."""
         given = self.smtp.server()
         found = [
             Fault(key=key, message="stands in smtp already; keep one")
@@ -87,7 +87,7 @@ class EmailOptions(ChannelOptions, frozen=True, kw_only=True):
             found.append(Fault(key="smtp", message="has a user but no password", fatal=False))
         if self.server.password and not self.server.user:
             found.append(Fault(key="smtp", message="has a password but no user", fatal=False))
-        return tuple(found)
+        return (*found, *template_faults(self))
 
 
 class EmailChannel:

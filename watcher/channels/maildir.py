@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Annotated
 
 from watcher.channels.edge import Edge
-from watcher.channels.mime import Envelope, mime_bytes
-from watcher.config.settings import ChannelOptions
+from watcher.channels.mime import Envelope, mime_bytes, template_faults
+from watcher.config.settings import ChannelOptions, Fault
 from watcher.config.values import Mailbox
 from watcher.errors import SendError
 from watcher.model import Message
@@ -26,6 +26,10 @@ class MaildirOptions(ChannelOptions, frozen=True, kw_only=True):
     """Mail into a folder that mail programs can read; needs no account."""
 
     path: Annotated[Path, "the Maildir; made when it is missing"]
+
+    def faults(self) -> tuple[Fault, ...]:
+        """A template that does not work."""
+        return template_faults(self)
 
 
 class MaildirChannel:

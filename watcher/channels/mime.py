@@ -16,9 +16,11 @@ from email.utils import format_datetime
 from pathlib import Path
 from urllib.parse import quote
 
+from watcher.config.settings import ChannelOptions, Fault
 from watcher.config.values import Mailbox
+from watcher.errors import ConfigError
 from watcher.model import Message, Value
-from watcher.render import render
+from watcher.render import check_template, render
 from watcher.text import clean, clip
 from watcher.view import View, view_of
 
@@ -59,6 +61,17 @@ class Envelope(Value, frozen=True, kw_only=True):
     template: Path | None = None
     contact: str | None = None
     """Where to write in order to unsubscribe without a public URL; None: the sender."""
+
+
+def template_faults(options: ChannelOptions) -> tuple[Fault, ...]:
+    """What is wrong with a channel's own template; its absence is noticed elsewhere."""
+    if options.template is None or not options.template.is_file():
+        return ()
+    try:
+        check_template(options.template)
+    except ConfigError as exc:
+        return (Fault(key="template", message=f"cannot be used: {exc}"),)
+    return ()
 
 
 def mime_bytes(message: Message, envelope: Envelope, *, now: datetime) -> bytes:
