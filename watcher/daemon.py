@@ -25,8 +25,9 @@ from watcher.agenda import Agenda, Target
 from watcher.channels import open_channel
 from watcher.channels.edge import Channel
 from watcher.config import Config, Known
+from watcher.config import Rule as RuleSettings
 from watcher.deliver import Deliverer, Report, Surroundings
-from watcher.errors import StoreError, StoreRefused, WatcherError
+from watcher.errors import ConfigError, QueryError, StoreError, StoreRefused, WatcherError
 from watcher.fetch import Clock, Fetcher, FetchOptions, SystemClock
 from watcher.health import Health
 from watcher.model import CheckOutcome
@@ -35,6 +36,7 @@ from watcher.rules import Rule, compile_rule
 from watcher.service import notify
 from watcher.store import Lock, Store, open_records
 from watcher.telemetry import Metrics, log
+from watcher.visit import Alert
 from watcher.watch import App, Checked, check
 
 CHECKERS = 16
@@ -50,23 +52,27 @@ _STORE_PAUSE = 60.0
 
 
 def compile_rules(config: Config) -> tuple[Rule, ...]:
-    """The rules of a config, ready to judge. Raises QueryError."""
-    return tuple(
-        compile_rule(
-            rule.name,
-            query=rule.query,
-            exclude=rule.exclude,
-            sources=rule.sources,
-            events=rule.events,
-            min_upvotes=rule.min_upvotes,
-            min_multiplier=rule.min_multiplier,
-            ripen_s=rule.ripen.total_seconds(),
-            authors=rule.authors,
-            organizations=rule.organizations,
-            budget=rule.budget,
-            tell_known=rule.known is Known.TELL,
-        )
-        for rule in config.rules
+    """The rules of a config, ready to judge. Raises ConfigError."""
+    try:
+        return tuple(map(_compile, config.rules))
+    except QueryError as exc:
+        raise ConfigError(str(exc)) from exc
+
+
+def _compile(rule: RuleSettings) -> Rule:
+    return compile_rule(
+        rule.name,
+        query=rule.query,
+        exclude=rule.exclude,
+        sources=rule.sources,
+        events=rule.events,
+        min_upvotes=rule.min_upvotes,
+        min_multiplier=rule.min_multiplier,
+        ripen_s=rule.ripen.total_seconds(),
+        authors=rule.authors,
+        organizations=rule.organizations,
+        budget=rule.budget,
+        tell_known=rule.known is Known.TELL,
     )
 
 
@@ -225,6 +231,7 @@ class Daemon:
                         zone=self.config.watcher.timezone,
                         threads=threads,
                         metrics=self.metrics,
+                        alert=Alert(after=self.config.alert.after, hours=self.config.alert.hours),
                     )
                     self.agenda = await self._plan(due_now=due_now)
                     self.deliverer = self._open_deliverer(store)
@@ -428,6 +435,8 @@ class Daemon:
             self.agenda = agenda
             self.health.forget_sources(frozenset(agenda.names()))
             self._work.set()
+            self.app.plan = plan_of(config)
+            await self.deliverer.use(self.app.plan, open_channels(config), config.delivery)
             log.info("config_reloaded", sources=len(config.sources), rules=len(rules))
         notify("READY=1")
 

@@ -11,12 +11,11 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from watcher import learning
+from watcher import learning, owed
 from watcher.agenda import Target
 from watcher.case import Moment, Subject
-from watcher.clock import from_unix, span, to_text, to_unix
+from watcher.clock import from_unix, span, to_unix
 from watcher.errors import FetchError, ParseError
-from watcher.identity import notice_id
 from watcher.judgement import Decision, decide
 from watcher.model import (
     CARD_FIELDS,
@@ -28,6 +27,7 @@ from watcher.model import (
     PageKind,
     Paper,
     Snapshot,
+    Value,
 )
 from watcher.rules import Rule
 from watcher.store import Met, Records, SourceState
@@ -53,9 +53,7 @@ def record_seen(app: App, records: Records, visit: Visit, seen: Seen) -> Checked
         for m, paper in zip(met, papers, strict=True)
     ]
     trending = frozenset({source}) if snapshot.kind is PageKind.TRENDING else frozenset()
-    told, known = judge(
-        app, records, subjects, target=target, now=now, source=source, trending=trending
-    )
+    judged = judge(app, records, subjects, target=target, now=now, source=source, trending=trending)
     records.sources.keep_order(source, to_unix(now), [m.row for m in met], ranked=bool(trending))
     _keep(app, records, source, seen.memory)
     _recovered(app, records, state, now)
@@ -71,7 +69,7 @@ def record_seen(app: App, records: Records, visit: Visit, seen: Seen) -> Checked
             cards=len(met),
             fresh=fresh,
             moved=moved,
-            events=told,
+            events=judged.told,
             fills=fills_of(snapshot),
         )
     )
@@ -82,8 +80,9 @@ def record_seen(app: App, records: Records, visit: Visit, seen: Seen) -> Checked
         cards=len(met),
         fresh=fresh,
         moved=moved,
-        told=told,
-        known=known,
+        told=judged.told,
+        known=judged.known,
+        owed=judged.owed,
         baseline=state is None or state.first_ok_at is None,
         warnings=snapshot.warnings,
     )
@@ -96,20 +95,21 @@ def record_unchanged(app: App, records: Records, visit: Visit, seen: Seen) -> Ch
     state = records.sources.state(target.name)
     since = state.last_ok_at if state else None
     subjects = _ripened(app, records, target, since, now) if since else []
-    told, known = judge(app, records, subjects, target=target, now=now, source=source)
+    judged = judge(app, records, subjects, target=target, now=now, source=source)
     _keep(app, records, source, seen.memory)
     _recovered(app, records, state, now)
     records.sources.succeed(source, now)
     records.sources.record_check(
-        visit.check(source, CheckOutcome.UNCHANGED, status=304, events=told)
+        visit.check(source, CheckOutcome.UNCHANGED, status=304, events=judged.told)
     )
     return Checked(
         target=target.name,
         at=now,
         outcome=CheckOutcome.UNCHANGED,
         cards=state.cards if state else None,
-        told=told,
-        known=known,
+        told=judged.told,
+        known=judged.known,
+        owed=judged.owed,
     )
 
 
@@ -166,18 +166,24 @@ def _notice(
     app: App, records: Records, kind: EventType, state: SourceState, *, at: datetime, reason: str
 ) -> None:
     """Record a notice about a source, named after the failure it belongs to: told once."""
-    began = to_text(state.failing_since or at)
-    event = Event(
-        cursor=0,
-        id=notice_id(kind.value, state.name, began),
-        type=kind,
-        at=at,
+    owed.give_notice(
+        records,
+        app.plan,
+        kind,
         subject=state.name,
         reason=reason,
+        since=state.failing_since or at,
+        now=at,
     )
-    cursor = records.events.add(event, source=state.id, subject=state.name)
-    if cursor:
-        app.owe(records, [(msgspec.structs.replace(event, cursor=cursor), False)], at)
+
+
+class Judged(Value, frozen=True, kw_only=True):
+    """What a judgement led to."""
+
+    told: int = 0
+    known: int = 0
+    owed: int = 0
+    """Deliveries."""
 
 
 def judge(
@@ -189,10 +195,10 @@ def judge(
     now: datetime,
     source: int,
     trending: frozenset[int] = frozenset(),
-) -> tuple[int, int]:
-    """Decide, and record the events and what is owed; how many are told and how many known."""
+) -> Judged:
+    """Decide, record the events, and write down who is owed them."""
     if not app.rules or not subjects:
-        return 0, 0
+        return Judged()
     baseline, rules = app.learnt(records, now)
     first = first_looks(records, rules, target)
     told_today = {}
@@ -210,9 +216,12 @@ def judge(
     for rule in first:
         records.events.keep_pair(rule.name, target.name, rule.fingerprint, now)
     events = _record(records, decisions, {s.paper.row: s.paper for s in subjects}, now, source)
-    app.owe(records, [(event, over) for event, over in events if not event.known], now)
-    known = sum(event.known for event, _ in events)
-    return len(events) - known, known
+    telling = [(event, beyond) for event, beyond in events if not event.known]
+    return Judged(
+        told=len(telling),
+        known=len(events) - len(telling),
+        owed=owed.owe(records, app.plan, telling, now),
+    )
 
 
 def first_looks(records: Records, rules: Sequence[Rule], target: Target) -> tuple[Rule, ...]:

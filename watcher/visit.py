@@ -7,7 +7,7 @@ judge or write.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Executor
 from datetime import datetime
 from typing import Any, Protocol
@@ -20,7 +20,8 @@ from watcher.agenda import Target
 from watcher.case import Matches
 from watcher.clock import to_unix
 from watcher.identity import digest_of
-from watcher.model import CheckOutcome, Event, Snapshot, Value
+from watcher.model import CheckOutcome, Snapshot, Value
+from watcher.owed import Plan
 from watcher.page import NotModified, Page, Validators
 from watcher.rules import Rule
 from watcher.store import Check, Records, Store
@@ -45,14 +46,6 @@ class Alert(Value, frozen=True, kw_only=True):
     """Or hours since the last good one."""
 
 
-Owe = Callable[[Records, Sequence[tuple[Event, bool]], datetime], int]
-"""Writes down who is owed freshly recorded events (each with "beyond the budget")."""
-
-
-def _owe_nobody(_: Records, __: Sequence[tuple[Event, bool]], ___: datetime) -> int:
-    return 0
-
-
 class App:
     """What every check shares: the edges, the rules, and a little memory."""
 
@@ -65,7 +58,7 @@ class App:
         zone: ZoneInfo | None = None,
         threads: Executor | None = None,
         metrics: Metrics | None = None,
-        owe: Owe = _owe_nobody,
+        plan: Plan | None = None,
         alert: Alert | None = None,
     ) -> None:
         self.store = store
@@ -74,7 +67,7 @@ class App:
         self.zone = zone or ZoneInfo("UTC")
         self.threads = threads
         self.metrics = metrics or Metrics()
-        self.owe = owe
+        self.plan = plan or Plan()
         self.alert = alert or Alert()
         self.matches = Matches()
         self.memory: dict[str, Memory] = {}
@@ -122,6 +115,8 @@ class Checked(Value, frozen=True, kw_only=True):
     """Changes recorded that somebody may hear of."""
     known: int = 0
     """Changes recorded at a first look, owed to nobody."""
+    owed: int = 0
+    """Deliveries that this made."""
     baseline: bool = False
     """True when this was the first good visit of the target."""
     error: str | None = None

@@ -19,6 +19,7 @@ from watcher.cli.common import (
     read_config,
     set_up_log,
 )
+from watcher.deliver import Report
 from watcher.model import CheckOutcome
 from watcher.watch import Checked
 
@@ -83,11 +84,12 @@ def once(sources: tuple[str, ...], due: bool, json_: bool) -> int:
     show = _Lines(out, len(config.sources)).show if not json_ else None
 
     async def live() -> tuple[Checked, ...]:
-        daemon = Daemon(config, on_checked=show)
         return await daemon.once(sources or None, due_only=due)
 
     with event_loop() as runner:
+        daemon = Daemon(config, on_checked=show)
         done = runner.run(live())
+    sent = daemon.delivered
     if json_:
         print_json(done)
     elif not done:
@@ -98,7 +100,11 @@ def once(sources: tuple[str, ...], due: bool, json_: bool) -> int:
             'to nobody.\nSee it with `watcher papers`; a rule with [bold]known = "tell"[/] tells '
             "what is there already."
         )
-    return TEMPORARY if any(c.outcome is CheckOutcome.FAILED for c in done) else 0
+    if sent != Report() and not json_:
+        bad = f", [red]{sent.failed + sent.dead} failed[/]" if not sent.ok else ""
+        out.print(f"{sent.sent} messages sent{bad}")
+    failed = any(c.outcome is CheckOutcome.FAILED for c in done)
+    return TEMPORARY if failed or not sent.ok else 0
 
 
 class _Lines:

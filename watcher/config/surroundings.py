@@ -10,18 +10,7 @@ from pathlib import Path
 
 from watcher.model import Value
 
-NOT_BUILT: frozenset[str] = frozenset(
-    {
-        *(f"channel.{name}" for name in ("email", "webhook", "slack", "discord", "apprise")),
-        *(f"channel.{name}" for name in ("maildir", "console")),
-        "rules",
-        "web",
-        "alert",
-        "keep",
-        "backup",
-        "archive",
-    }
-)
+NOT_BUILT: frozenset[str] = frozenset({"web", "keep", "backup", "archive"})
 """Parts that a config may name although this version does not act on them yet."""
 
 
