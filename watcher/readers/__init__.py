@@ -40,6 +40,7 @@ READERS: Mapping[ReaderName, Reader] = {
     ReaderName.DUMP: dump.parse,
 }
 
+WARNINGS_LIMIT = 20
 _JSON_START = re.compile(rb"\s*+(?:\{\s*+[\"}]|\[\s*+(?:[\[{\"\]\d]|null|true|false))")
 _HTML_START = re.compile(rb"\s*+<(?:!|\?|[a-zA-Z])")
 _END_TAG_EVERY = 1_000
@@ -63,13 +64,22 @@ def parse(
         raise ParseError("the page is empty")
     chosen = reader or choose(body)
     try:
-        return READERS[chosen](body, url=url, at=at)
+        return _limited(READERS[chosen](body, url=url, at=at))
     except RecursionError as exc:
         raise ParseError("the page is nested too deeply to be read") from exc
     except ParseError as broken:
         if reader is not None or chosen is not ReaderName.ISLAND:
             raise
-        return _by_cards(body, url, at, broken)
+        return _limited(_by_cards(body, url, at, broken))
+
+
+def _limited(snapshot: Snapshot) -> Snapshot:
+    """A page of nonsense must not fill the log."""
+    more = len(snapshot.warnings) - WARNINGS_LIMIT
+    if more <= 0:
+        return snapshot
+    kept = (*snapshot.warnings[:WARNINGS_LIMIT], f"and {more} more warnings")
+    return msgspec.structs.replace(snapshot, warnings=kept)
 
 
 def choose(body: bytes) -> ReaderName:

@@ -107,6 +107,7 @@ def _items(body: bytes, warnings: list[str]) -> list[items.Item]:
         raws = _list.decode(body)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as exc:
         raise items.Broken(str(exc)) from exc
+    items.check_length(raws)
     starts = [bytes(raw[:1]) for raw in map(bytes, raws)]
     if starts and starts.count(b'"') == len(starts):
         raise ParseError(

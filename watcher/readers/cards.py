@@ -22,6 +22,9 @@ from watcher.readers import article, page, paperpage, shape, text
 from watcher.readers.article import Found
 from watcher.readers.drafts import AI_SUMMARY_AT_MOST
 
+ARTICLES_LIMIT = 2_000
+"""The site shows some hundred papers at most."""
+
 _MARKERS = re.compile(rb"<!--(?:\[-?\d*!?|\[!|\]|)-->")
 """Svelte's comments, which split one text into several nodes."""
 
@@ -64,6 +67,8 @@ def parse(body: bytes, *, url: str | None, at: datetime) -> Snapshot:
     if paperpage.is_one(dom, hint):
         return paperpage.parse(dom, hint=hint, at=at)
     articles = dom.css("article")
+    if len(articles) > ARTICLES_LIMIT:
+        raise ParseError(f"a list of {len(articles)} articles is no page of papers")
     warnings: list[str] = []
     articles = _whole(body, articles, warnings)
     kind, query = _kind(dom, hint)

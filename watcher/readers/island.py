@@ -110,6 +110,9 @@ def parse(body: bytes, *, url: str | None, at: datetime) -> Snapshot:
             where it should have some.
     """
     tag = find(body)
+    if tag and tag.value and not _is_utf8(tag.value):
+        body = text.utf8(body)
+        tag = find(body)
     if tag is None:
         raise ParseError("the page has no island (data-target DailyPapers or PaperContent)")
     if tag.cut:
@@ -130,6 +133,14 @@ def parse(body: bytes, *, url: str | None, at: datetime) -> Snapshot:
         except items.Broken:
             raise ParseError(f"the island ({tag.target}) is not readable: {broken}") from broken
     return snapshot
+
+
+def _is_utf8(value: bytes) -> bool:
+    try:
+        value.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 # --- finding the tag -----------------------------------------------------------------------

@@ -14,10 +14,12 @@ from typing import Annotated, Any, TypeAlias, TypeVar
 import msgspec
 from msgspec import UNSET, Meta, UnsetType, field
 
+from watcher.errors import ParseError
 from watcher.model import Card
 from watcher.readers import text
 
-WARNINGS_LIMIT = 20
+ITEMS_LIMIT = 5_000
+"""The site shows some hundred papers at most."""
 
 Count = Annotated[int, Meta(ge=0, le=text.COUNT_LIMIT)]
 _T = TypeVar("_T")
@@ -152,31 +154,18 @@ def read_items(data: msgspec.Raw | bytes | str, warnings: list[str]) -> list[Ite
         raws = _list_decoder.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
         raise Broken(str(exc)) from exc
-    odd = _Notes(warnings)
-    found = [_read_item(raw, position, odd) for position, raw in enumerate(raws, start=1)]
-    odd.close()
+    check_length(raws)
+    found = [_read_item(raw, position, warnings) for position, raw in enumerate(raws, start=1)]
     return [item for item in found if item is not None]
 
 
-class _Notes:
-    """Warnings up to a limit, so that a page of nonsense does not fill the log."""
-
-    def __init__(self, warnings: list[str]) -> None:
-        self._warnings = warnings
-        self._more = 0
-
-    def add(self, note: str) -> None:
-        if len(self._warnings) < WARNINGS_LIMIT:
-            self._warnings.append(note)
-        else:
-            self._more += 1
-
-    def close(self) -> None:
-        if self._more:
-            self._warnings.append(f"and {self._more} more of the kind")
+def check_length(raws: Sequence[object]) -> None:
+    """No page lists thousands of papers; raises ``ParseError`` for one that claims to."""
+    if len(raws) > ITEMS_LIMIT:
+        raise ParseError(f"a list of {len(raws)} items is no page of papers")
 
 
-def _read_item(raw: msgspec.Raw, position: int, notes: _Notes) -> Item | None:
+def _read_item(raw: msgspec.Raw, position: int, warnings: list[str]) -> Item | None:
     try:
         return _item_decoder.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
@@ -184,14 +173,14 @@ def _read_item(raw: msgspec.Raw, position: int, notes: _Notes) -> Item | None:
     try:
         loose = msgspec.json.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        notes.add(f"item {position} was left out: {reason}")
+        warnings.append(f"item {position} was left out: {reason}")
         return None
     item, dropped = _salvage(loose)
     name = _name_of(loose)
     if item is None:
-        notes.add(f"item {position}{name} was left out: {reason}")
+        warnings.append(f"item {position}{name} was left out: {reason}")
     else:
-        notes.add(f"item {position}{name}: could not read {', '.join(dropped)} ({reason})")
+        warnings.append(f"item {position}{name}: could not read {', '.join(dropped)} ({reason})")
     return item
 
 
@@ -259,20 +248,18 @@ def to_cards(
     """
     cards: list[Card] = []
     seen: set[str] = set()
-    notes = _Notes(warnings)
     for position, item in enumerate(items, start=1):
         card = to_card(item, rank=len(cards) + 1, day=day)
         if card is None:
-            notes.add(f"item {position} was left out: it has no title")
+            warnings.append(f"item {position} was left out: it has no title")
         elif card.paper_id in seen:
-            notes.add(f"item {position} was left out: {card.paper_id} is on the page already")
+            warnings.append(f"item {position} was left out: {card.paper_id} is on the page already")
         else:
             if card.paper_id is None:
-                notes.add(f"item {position} has no arXiv id: {card.title[:60]!r}")
+                warnings.append(f"item {position} has no arXiv id: {card.title[:60]!r}")
             else:
                 seen.add(card.paper_id)
             cards.append(card)
-    notes.close()
     return tuple(cards)
 
 

@@ -10,8 +10,12 @@ import re
 from datetime import date
 from enum import StrEnum
 
+from watcher.errors import ParseError
 from watcher.model import Value
 from watcher.readers import text
+
+LINES_LIMIT = 50_000
+"""A dump of a hundred papers has some seven hundred."""
 
 _BULLET = r"(?:[•*·\-–]\s*)?"
 _DAY = r"(?:Published on\s+)?[A-Z][a-z]{2}[a-z]{0,6}\.?\s+\d{1,2}(?:,\s*\d{4})?"
@@ -58,9 +62,15 @@ class Line(Value, frozen=True, kw_only=True):
 
 
 def read(dump: str) -> list[Line]:
-    """The lines that are not blank, in order."""
+    """The lines that are not blank, in order.
+
+    Raises:
+        ParseError: there are too many.
+    """
     found: list[Line] = []
     gap = True
+    if dump.count("\n") > LINES_LIMIT:
+        raise ParseError(f"a text of more than {LINES_LIMIT} lines is no page of papers")
     for raw in dump.replace("\r\n", "\n").replace("\r", "\n").split("\n"):
         line = text.clean(raw)
         if line is None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from datetime import date, datetime
 
+from watcher.errors import ParseError
 from watcher.model import PageKind, Value
 from watcher.readers import lines, page, text
 from watcher.readers.drafts import Draft
@@ -48,7 +49,13 @@ def is_one(dump: str) -> bool:
 def read(
     dump: str, url: str | None, at: datetime, warnings: list[str]
 ) -> tuple[list[Draft], page.Hint]:
-    """The cards of a Markdown dump, and what its own address or heading says about the page."""
+    """The cards of a Markdown dump, and what its own address or heading says about the page.
+
+    Raises:
+        ParseError: there are too many lines.
+    """
+    if dump.count("\n") > lines.LINES_LIMIT:
+        raise ParseError(f"a text of more than {lines.LINES_LIMIT} lines is no page of papers")
     source = _SOURCE.search(dump, 0, _FRONT_MATTER)
     hint = page.hint(url or (source[1] if source else None))
     parts = [part for raw in re.split(r"\n\s*\n", dump) if (part := _part(raw))]

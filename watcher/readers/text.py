@@ -37,6 +37,7 @@ _CONTROLS = bytes((*range(32), 127))
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _SPACE = re.compile(r"\s+")
 _CHARSET = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([\w.:-]+)", re.IGNORECASE)
+_BEYOND_ASCII = re.compile("[^\\x00-\\x7f\ufffd]")
 _DECLARED_WITHIN = 1_024
 """The HTML standard looks for a declared charset in the first 1,024 bytes only."""
 
@@ -80,8 +81,7 @@ def _decoded(body: bytes) -> str:
     if declared and (name := _codec(declared[1].decode("ascii", "replace"))):
         return body.decode(name, "replace")
     text = body.decode("utf-8", "replace")
-    beyond_ascii = sum(1 for char in text if char > "\x7f" and char != "\ufffd")
-    return text if beyond_ascii else body.decode("windows-1252", "replace")
+    return text if _BEYOND_ASCII.search(text) else body.decode("windows-1252", "replace")
 
 
 def _codec(label: str) -> str | None:
