@@ -161,8 +161,8 @@ def test_late_bloomers_have_a_box_of_their_own_at_the_end():
     assert "1 late bloomer" in digest.title
 
 
-def test_an_event_judged_late_of_a_young_paper_is_no_late_bloomer():
-    assert digest_of(event(1, late=True)).sections[0].title == "alignment"
+def test_only_new_papers_can_be_late_bloomers():
+    assert digest_of(rising(1, late=True)).sections[0].title == "alignment"
 
 
 def test_the_weakest_are_cut_and_counted_and_can_be_fetched():

@@ -17,8 +17,6 @@ from watcher.text import clean, clip, count_of
 
 LATE_BLOOMERS = "Late bloomers"
 LATE_BLOOMERS_NOTE = "Papers passed over when young that crossed the rule later"
-YOUNG = timedelta(days=7)
-"""A paper first told as new when older than this is a late bloomer."""
 LATE_AFTER = timedelta(minutes=30)
 """A message that leaves later than this after its promised time says so."""
 SUBJECT_LIMIT = 150
@@ -193,10 +191,7 @@ def _entry(told: Sequence[Event], votes: tuple[int, ...]) -> Entry:
 
 def is_late_bloomer(event: Event) -> bool:
     """Whether a paper is told as new only after its youth has passed."""
-    paper = event.paper
-    if paper is None or event.type is not EventType.NEW or not event.late:
-        return False
-    return event.at - (paper.listed_at or paper.first_seen_at) > YOUNG
+    return event.type is EventType.NEW and event.late
 
 
 def _sections(entries: Sequence[Entry]) -> tuple[Section, ...]:
