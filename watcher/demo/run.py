@@ -18,11 +18,13 @@ from rich.progress import BarColumn, Progress, TextColumn
 from watcher.agenda import Agenda
 from watcher.channels import OPTIONS
 from watcher.config import Config, parse
-from watcher.daemon import compile_rules, fetch_options
+from watcher.daemon import compile_rules, fetch_options, open_channels
+from watcher.deliver import Deliverer, Surroundings
 from watcher.demo.site import Fault, Incident, Site, serve
 from watcher.demo.world import World
 from watcher.fetch import Fetcher
 from watcher.model import CheckOutcome, Event, EventType
+from watcher.owed import plan_of
 from watcher.store import Lock, Store, open_records
 from watcher.watch import App, Checked, check
 
@@ -142,13 +144,24 @@ async def _watch(config: Config, clock: JumpingClock, end: datetime, story: Stor
     threads = ThreadPoolExecutor(1)
     try:
         async with Fetcher(fetch_options(config), clock=clock) as fetcher:
-            app = App(store=store, fetcher=fetcher, rules=compile_rules(config), threads=threads)
+            plan = plan_of(config)
+            app = App(
+                store=store,
+                fetcher=fetcher,
+                rules=compile_rules(config),
+                threads=threads,
+                plan=plan,
+            )
+            around = Surroundings(clock=clock)
+            post = Deliverer(store, plan, open_channels(config), around=around)
+            await post.begin(hold=False)
             agenda = Agenda(config, now=clock.now(), due={})
             begin = clock.now()
             with story.progress as bar:
                 task = bar.add_task("", total=(end - begin).total_seconds())
                 while clock.now() < end:
-                    await _next_visit(app, agenda, clock, story)
+                    await _next_step(app, agenda, clock, story)
+                    story.sent += (await post.deliver_due()).sent
                     bar.update(
                         task,
                         completed=(clock.now() - begin).total_seconds(),
@@ -160,13 +173,14 @@ async def _watch(config: Config, clock: JumpingClock, end: datetime, story: Stor
         lock.release()
 
 
-async def _next_visit(app: App, agenda: Agenda, clock: JumpingClock, story: Story) -> None:
-    """Jump to what is due next, and do it."""
+async def _next_step(app: App, agenda: Agenda, clock: JumpingClock, story: Story) -> None:
+    """Visit what is due, or jump to what is due next: a visit or a message."""
     agenda.follow(clock.now())
     target = agenda.take(clock.now())
     if target is None:
-        due = agenda.next_due()
-        clock.jump(due if due is not None else clock.now() + timedelta(hours=1))
+        messages = (await app.store.read(lambda r: r.outbox.due())).values()
+        visits = agenda.next_due() or clock.now() + timedelta(hours=1)
+        clock.jump(min([visits, *messages]))
         return
     checked = await check(app, target, clock.now())
     agenda.done(target, clock.now(), failures=checked.failures, retry_after=checked.retry_after)
@@ -186,7 +200,9 @@ class Story:
         self._shown = 0
         self._best: Event | None = None
         self._day: date | None = None
+        self._heard: set[tuple[int, str]] = set()
         self.cursor = 0
+        self.sent = 0
         self.progress = Progress(
             TextColumn("{task.description}"), BarColumn(), console=out, transient=True
         )
@@ -208,6 +224,10 @@ class Story:
                 self._tell_event(event)
 
     def _tell_event(self, event: Event) -> None:
+        subject = (event.paper.row if event.paper else event.cursor, event.type.value)
+        if subject in self._heard:
+            return
+        self._heard.add(subject)
         self._told[event.type] = self._told.get(event.type, 0) + 1
         if not event.type.is_change:
             colour = "red" if event.type is EventType.SOURCE_FAILING else "green"
@@ -232,13 +252,16 @@ class Story:
         said = ", ".join(f"{number} {kind}" for kind, number in sorted(kinds.items()))
         self._out.print(
             f"\n[bold]{self._checks:,} visits[/] ({self._unchanged:,} unchanged, "
-            f"{self._failed} failed); told: {said or 'nothing'}."
+            f"{self._failed} failed); told: {said or 'nothing'}; {self.sent} mails, one a day and "
+            "one for each notice."
         )
         config = folder / "config.toml"
         self._out.print(
             f"\nThe data lies in [bold]{folder}[/]. Look at it:\n"
             f"  watcher -c {config} papers alignment\n"
             f"  watcher -c {config} stats\n"
+            f"  watcher -c {config} deliveries\n"
+            f"  the mails are in {folder / 'mail' / 'new'}"
         )
         if self._best is not None and self._best.paper is not None:
             self._out.print(f"  watcher -c {config} why {self._best.paper.name}\n")
