@@ -468,7 +468,7 @@ def test_nasty_titles_break_no_header(title, instant):
 
 
 @given(SURPRISES)
-@settings(max_examples=300)
+@settings(max_examples=120)
 def test_no_title_breaks_a_header(title):
     told = event(1, paper=paper(1, title=title, organization=title), reason=title)
     check_wire(mime(message(digest_of(told, instant=True))))

@@ -256,6 +256,11 @@ def test_a_late_digest_says_when_it_was_due():
         assert "due on Fri 20 Nov, 08:00" in re.sub(r"\s+", " ", half)
 
 
+@pytest.mark.parametrize("zone", ["", "Nowhere/Atlantis", "../etc/passwd", "/etc/passwd"])
+def test_a_zone_that_is_none_costs_nobody_their_mail(zone):
+    assert view_of(message(timezone=zone)).date == "Sat 21 Nov, 07:00"
+
+
 def test_a_letter_shows_its_words_and_its_link():
     letter = Letter(
         subject="Please confirm", lines=("One.", "Two."), link="https://p.example.org/c/t"

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import datetime, tzinfo
 from urllib.parse import quote, urlsplit
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
@@ -124,7 +124,7 @@ def view_of(message: Message) -> View:
 
 
 def _digest_view(message: Message, digest: Digest) -> View:
-    zone = ZoneInfo(message.timezone)
+    zone = _zone(message.timezone)
     return View(
         subject=clean(digest.title),
         headline=_headline(digest),
@@ -140,6 +140,13 @@ def _digest_view(message: Message, digest: Digest) -> View:
         unsubscribe_url=own_link(message.links.unsubscribe),
         instant=digest.instant,
     )
+
+
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return ZoneInfo("UTC")  # a zone that was renamed must not cost anybody their mail
 
 
 def _headline(digest: Digest) -> str:

@@ -224,6 +224,8 @@ class EmailChannel:
 
     async def close(self) -> None:
         """Say goodbye to the server, if it still listens."""
+        if self._smtp is None:
+            return
         import aiosmtplib  # noqa: PLC0415
 
         async with self._turn:
