@@ -81,6 +81,66 @@ def test_many_papers_outweigh_the_prior() -> None:
     assert learnt.expected(20) == pytest.approx(mean, rel=0.1)
 
 
+def test_where_few_papers_take_nearly_all_votes_more_is_usual_than_the_mean() -> None:
+    def population(counts: list[int]) -> list[tuple[int, tuple[tuple[int, int], ...]]]:
+        looks = [tuple((NOW - 3 * DAY + h * HOUR, v) for h in (4, 60)) for v in counts]
+        return [(NOW - 3 * DAY, one) for one in looks * 40]
+
+    even = growth.learn(population([8, 9, 10, 11, 12]), NOW)
+    uneven = growth.learn(population([0, 0, 0, 0, 50]), NOW)
+    assert uneven.shape < even.shape
+    assert uneven.expected(24) == pytest.approx(10 * growth.usual_part(uneven.shape), rel=0.15)
+    assert uneven.expected(24) > even.expected(24) * 1.5  # type: ignore[operator]
+
+
+def test_with_few_papers_the_prior_fills_in_at_their_level() -> None:
+    few = [(NOW - 3 * DAY, ((NOW - 3 * DAY + 6 * HOUR, 100),))] * 60
+    learnt = growth.learn(few, NOW)
+    late, early = learnt.expected(150), learnt.expected(6)
+    prior_late, prior_early = PRIOR.expected(150), PRIOR.expected(6)
+    assert late is not None
+    assert prior_late is not None
+    assert late > 2 * prior_late
+    assert learnt.papers == 60
+    assert early is not None
+    assert prior_early is not None
+    assert early > prior_early
+
+
+@given(
+    st.lists(
+        st.lists(st.tuples(st.integers(0, 200), st.integers(0, 5_000)), min_size=1, max_size=5),
+        max_size=8,
+    )
+)
+def test_a_learnt_baseline_never_falls_and_is_never_zero(
+    papers: list[list[tuple[int, int]]],
+) -> None:
+    listed = NOW - 10 * DAY
+    series = [(listed, sorted((listed + h * HOUR, v) for h, v in looks)) for looks in papers]
+    learnt = growth.learn(series, NOW)
+    assert all(0 < a <= b for a, b in zip(learnt.usual, learnt.usual[1:], strict=False))
+    assert learnt == growth.learn(list(series), NOW)
+
+
+def test_only_papers_listed_in_the_last_eight_weeks_teach() -> None:
+    listed = NOW - 9 * WEEK
+    assert growth.learn([(listed, ((listed + HOUR, 900),))], NOW) is PRIOR
+
+
+def test_looks_before_the_listing_or_after_the_seven_days_teach_nothing() -> None:
+    listed = NOW - 20 * DAY
+    looks = ((listed - HOUR, 900), (listed + 8 * DAY, 900))
+    assert growth.learn([(listed, looks)], NOW) is PRIOR
+
+
+def test_the_wilson_hilferty_bound_is_within_one_percent_of_the_gamma_quantile() -> None:
+    # 5 % quantiles of Gamma(k, 1) from tables of chi square with 2k degrees of freedom.
+    for k, exact in ((5, 1.9701), (10, 5.4254), (25, 17.3821), (50, 38.9647)):
+        bound = growth.lower_bound(k - 0.5, 0.5, 0.5)
+        assert bound == pytest.approx(exact, rel=0.01)
+
+
 def test_signals_read_the_highest_of_the_last_hour_else_the_latest() -> None:
     got = growth.signals(history((5, 90), (0.5, 40), (0.1, 38)), NOW, baseline=PRIOR)
     assert got.upvotes == 40

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from operator import attrgetter
@@ -24,6 +25,9 @@ from watcher.rows import Alert, Row
 
 FEW_PAPERS = 50
 """With fewer papers in the last eight weeks, older records teach the baseline."""
+PATIENCE = 1.2
+"""While another look at the order is due soon, one must be so much surer: waiting pays."""
+SOON = 8 * HOUR
 _FALL = 3
 _FALL_LOOKS = 3
 _PAGE_WEIGHT = 0.5
@@ -48,15 +52,20 @@ def replay(
     """
     ordered = sorted(rows, key=attrgetter("observed_at", "paper_id"))
     memory = _Memory(learn)
+    schedule = _Schedule()
     baseline, until = growth.PRIOR, -math.inf
     for at, page in groupby(ordered, key=attrgetter("observed_at")):
         if at >= until:
             baseline = memory.learnt(at if until == -math.inf else growth.monday(at))
             until = growth.monday(at) + WEEK
-        counts = _counts(memory, tuple(page), baseline)
-        needed = growth.bar(baseline, min_multiplier)
+        schedule.advance(at)
+        rows_now = tuple(page)
+        counts = _counts(memory, rows_now, baseline)
+        for row in rows_now:
+            schedule.note(memory.paper(row.paper_id), at, ordered_only=row.upvotes is None)
         for paper, count in counts.items():
-            if _is_rising(paper, at, count, needed):
+            surer = PATIENCE if schedule.due(paper) else 1.0
+            if _is_rising(paper, at, count, growth.bar(baseline, min_multiplier * surer)):
                 paper.alerted = True
                 yield _alert(paper, at, count, baseline)
 
@@ -92,13 +101,24 @@ def _alert(paper: _Paper, at: int, count: float, baseline: Baseline) -> Alert:
 class _Paper:
     """One paper as the rows so far have shown it."""
 
-    __slots__ = ("_falls", "_listed_surely", "alerted", "listed_at", "looks", "name")
+    __slots__ = (
+        "_falls",
+        "_listed_surely",
+        "alerted",
+        "listed_at",
+        "looks",
+        "name",
+        "seen",
+        "seen_at",
+    )
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.listed_at: int | None = None
         self.looks: list[tuple[int, int]] = []
         self.alerted = False
+        self.seen = 0
+        self.seen_at = 0
         self._falls = 0
         self._listed_surely = False
 
@@ -169,6 +189,50 @@ class _Memory:
                 looks = {at: upvotes for paper in known for at, upvotes in paper.looks}
                 series.append((listed_at, sorted(looks.items())))
         return series
+
+
+class _Schedule:
+    """Whether, as a rule, the order of the page is seen again some hours after a look.
+
+    Learnt from the looks of the last week: of the papers with as many looks as this one has
+    now, at least half were seen once more, without a count, within eight hours.
+    """
+
+    def __init__(self) -> None:
+        self._open: deque[tuple[int, _Paper, int]] = deque()
+        self._known: deque[tuple[int, int, bool]] = deque()
+        self._again: set[tuple[_Paper, int]] = set()
+        self._tally: dict[int, list[int]] = {}
+
+    def advance(self, at: int) -> None:
+        """Settle the looks that are eight hours old, forget those older than a week."""
+        while self._open and self._open[0][0] < at - SOON:
+            then, paper, number = self._open.popleft()
+            again = (paper, number) in self._again
+            self._again.discard((paper, number))
+            self._known.append((then, number, again))
+            self._count(number, again, 1)
+        while self._known and self._known[0][0] < at - WEEK:
+            _, number, again = self._known.popleft()
+            self._count(number, again, -1)
+
+    def _count(self, number: int, again: bool, by: int) -> None:
+        tally = self._tally.setdefault(number, [0, 0])
+        tally[0] += by
+        tally[1] += by * again
+
+    def note(self, paper: _Paper, at: int, *, ordered_only: bool) -> None:
+        """Remember that a paper was seen."""
+        if ordered_only and paper.seen and at - paper.seen_at <= SOON:
+            self._again.add((paper, paper.seen))
+        paper.seen += 1
+        paper.seen_at = at
+        self._open.append((at, paper, paper.seen))
+
+    def due(self, paper: _Paper) -> bool:
+        """Whether another look at the order is to be expected soon."""
+        papers, again = self._tally.get(paper.seen, (0, 0))
+        return papers >= 10 and 2 * again >= papers
 
 
 # --- a look at the order of a page ---------------------------------------------------------
