@@ -406,6 +406,10 @@ class Daemon:
         self._last_resort = threading.Timer(LAST_RESORT, os._exit, (1,))
         self._last_resort.daemon = True
         self._last_resort.start()
+        self.stop()
+
+    def stop(self) -> None:
+        """Ask the daemon to end, as SIGTERM does."""
         self._stop.set()
         self._work.set()
 

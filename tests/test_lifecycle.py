@@ -1,0 +1,302 @@
+"""The daemon's life as systemd sees it: ready, alive, reloaded, stopped, refused."""
+
+import asyncio
+import contextlib
+import itertools
+import signal
+import threading
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from tests import lives
+from tests.servers import FakeClock, Site, silence
+from watcher.agenda import Agenda
+from watcher.channels import OPTIONS
+from watcher.config import parse
+from watcher.daemon import Daemon
+from watcher.errors import StoreRefused
+from watcher.health import Health, State
+from watcher.model import CheckOutcome
+from watcher.store import Lock
+from watcher.watch import Checked
+
+NOW = datetime(2026, 10, 5, 12, tzinfo=UTC)
+
+
+async def test_ready_is_told_once_the_store_is_there_and_sigterm_ends_it_in_order(tmp_path):
+    async with lives.site() as (_, site):
+        path = lives.config(tmp_path, site.url)
+        async with lives.running(path) as life:
+            await life.notify.hear("READY=1")
+            assert (tmp_path / "watcher.db").exists()
+            await life.see("check_finished", times=2)
+            life.signal(signal.SIGTERM)
+            assert await life.end(within=10) == 0
+            assert life.notify.said("STOPPING=1")
+            assert life.events("daemon_stopped")
+
+
+async def test_a_bad_config_ends_with_78_and_is_never_ready(tmp_path):
+    path = lives.config(tmp_path, "http://127.0.0.1:9", every="1x")
+    async with lives.running(path) as life:
+        assert await life.end() == 78
+        assert not life.notify.said("READY=1")
+
+
+async def test_a_second_daemon_on_the_same_store_refuses_within_seconds(tmp_path):
+    async with lives.site() as (_, site):
+        path = lives.config(tmp_path, site.url)
+        async with lives.running(path) as life:
+            await life.notify.hear("READY=1")
+            second = await lives.start("run", "-c", str(path))
+            _, said = await second.communicate()
+            assert second.returncode == 78
+            assert f"process {life.process.pid}" in said.decode()
+            assert life.process.returncode is None
+
+
+def test_the_lock_is_refused_within_three_seconds(tmp_path):
+    first, second = Lock(tmp_path / "w.db"), Lock(tmp_path / "w.db")
+    first.acquire()
+    began = time.monotonic()
+    with pytest.raises(StoreRefused, match="another watcher"):
+        second.acquire()
+    assert time.monotonic() - began < 3
+    first.release()
+    second.acquire()
+    second.release()
+
+
+async def test_sigterm_waits_for_a_visit_under_way_but_not_for_ever(tmp_path):
+    async with Site(silence()) as site:
+        path = lives.config(tmp_path, site.url)
+        async with lives.running(path) as life:
+            await life.notify.hear("READY=1")
+            await lives.until(lambda: site.pages)
+            life.signal(signal.SIGTERM)
+            assert await life.end(within=10) == 0
+
+
+async def test_a_second_sigterm_ends_it_at_once(tmp_path):
+    async with Site(silence()) as site:
+        path = lives.config(tmp_path, site.url)
+        async with lives.running(path) as life:
+            await life.notify.hear("READY=1")
+            await lives.until(lambda: site.pages)
+            life.signal(signal.SIGTERM)
+            await life.notify.hear("STOPPING=1")
+            began = time.monotonic()
+            life.signal(signal.SIGTERM)
+            assert await life.end() == 130
+            assert time.monotonic() - began < 2
+
+
+async def test_sighup_takes_a_good_config_and_keeps_the_old_one_when_the_new_is_bad(tmp_path):
+    async with lives.site() as (_, site):
+        path = lives.config(tmp_path, site.url)
+        async with lives.running(path) as life:
+            await life.notify.hear("READY=1")
+            await life.see("check_finished")
+            good = path.read_text()
+            path.write_text(good.replace('name = "trending"', 'name = "other"'))
+            life.signal(signal.SIGHUP)
+            await life.see("config_reloaded")
+            await life.notify.hear("READY=1", times=2)
+            assert any("MONOTONIC_USEC=" in text for _, text in life.notify.heard)
+            life.log.clear()
+            await life.see("check_finished", times=2)
+            assert {line["source"] for line in life.events("check_finished")} == {"other"}
+            path.write_text(good.replace("min_upvotes", "min_upvote"))
+            life.signal(signal.SIGHUP)
+            refused = await life.see("config_refused")
+            assert "min_upvote" in refused[0]["error"]
+            await life.notify.hear("READY=1", times=3)
+            life.log.clear()
+            await life.see("check_finished", times=2)
+            assert {line["source"] for line in life.events("check_finished")} == {"other"}
+
+
+# --- the watchdog: what hangs is not fed ---
+
+
+@contextlib.asynccontextmanager
+async def living(tmp_path, monkeypatch):
+    """A daemon in this loop under a watchdog of 1.2 s, which has fed it twice."""
+    monkeypatch.setenv("WATCHDOG_USEC", "1200000")
+    notify = lives.NotifySocket(tmp_path)
+    monkeypatch.setenv("NOTIFY_SOCKET", str(notify.path))
+    async with lives.site() as (_, site):
+        text = lives.CONFIG.format(site=site.url, every="1s", tables="", watcher="")
+        daemon = Daemon(parse(text.encode(), OPTIONS, env={}, folder=tmp_path))
+        life = asyncio.ensure_future(daemon.run())
+        try:
+            await notify.hear("WATCHDOG=1", times=2, within=20)
+            yield daemon, notify
+        finally:
+            daemon.stop()
+            await asyncio.wait_for(life, 20)
+            notify.close()
+
+
+async def fed_no_more(daemon, notify):
+    """Wait until the daemon knows that it hangs; whether the watchdog was left alone then."""
+    async with asyncio.timeout(20):
+        while daemon.health.alive:
+            await asyncio.sleep(0.05)
+    beats = len(notify.said("WATCHDOG=1"))
+    await asyncio.sleep(3 * daemon.health.period)
+    return len(notify.said("WATCHDOG=1")) == beats
+
+
+async def test_a_living_daemon_feeds_the_watchdog_and_says_how_it_is(tmp_path, monkeypatch):
+    async with living(tmp_path, monkeypatch) as (_, notify):
+        await notify.hear("WATCHDOG=1", times=5, within=20)
+        assert any("last good check" in text for _, text in notify.heard)
+
+
+async def test_a_stuck_scheduler_stops_the_watchdog(tmp_path, monkeypatch):
+    async with living(tmp_path, monkeypatch) as (daemon, notify):
+        daemon._scheduler.pause()
+        assert await fed_no_more(daemon, notify)
+        report = daemon.health.report(datetime.now(UTC))
+        assert report.problems[0] == "the scheduler does not tick"
+        assert not report.well
+
+
+async def test_a_stuck_store_stops_the_watchdog(tmp_path, monkeypatch):
+    async with living(tmp_path, monkeypatch) as (daemon, notify):
+        gate = threading.Event()
+        stuck = asyncio.ensure_future(daemon.app.store.read(lambda r: gate.wait()))
+        try:
+            assert await fed_no_more(daemon, notify)
+            assert "the store does not answer" in daemon.health.report(datetime.now(UTC)).problems
+        finally:
+            gate.set()
+            await stuck
+        await notify.hear("WATCHDOG=1", times=len(notify.said("WATCHDOG=1")) + 1, within=20)
+
+
+async def test_a_stuck_loop_stops_the_watchdog(tmp_path, monkeypatch):
+    async with living(tmp_path, monkeypatch) as (_, notify):
+        asyncio.get_running_loop().remove_reader(notify.socket)
+        heard = []
+
+        def listen():
+            notify.socket.settimeout(0.1)
+            until = time.monotonic() + 2
+            while time.monotonic() < until:
+                with contextlib.suppress(TimeoutError):
+                    heard.append((time.monotonic(), notify.socket.recv(4096).decode()))
+
+        thread = threading.Thread(target=listen)
+        thread.start()
+        began = time.monotonic()
+        time.sleep(1.5)  # the loop hangs
+        ended = time.monotonic()
+        thread.join()
+        beats = [at for at, text in heard if text == "WATCHDOG=1"]
+        assert not [at for at in beats if began + 0.1 < at < ended - 0.01]
+
+
+def test_a_store_that_says_the_disk_is_full_is_alive_but_not_well():
+    health = Health(FakeClock(NOW))
+    health.begin()
+    health.store_failed("the disk is full")
+    assert health.alive
+    report = health.report(NOW)
+    assert (report.status, report.well) == (State.FAILING, False)
+    health.store_failed(None)
+    assert health.report(NOW).status is State.OK
+
+
+def test_a_site_that_fails_makes_the_state_degraded_and_not_failing():
+    health = Health(FakeClock(NOW))
+    assert health.report(NOW).status is State.STARTING
+    health.begin(last_ok=NOW - timedelta(hours=2))
+    health.checked(Checked(target="t", at=NOW, outcome=CheckOutcome.FAILED, failures=3))
+    report = health.report(NOW)
+    assert (report.status, report.well) == (State.DEGRADED, True)
+    assert report.problems == ("source t: failed 3 times in a row",)
+    assert report.last_good_check_age == 7200
+    health.checked(Checked(target="t", at=NOW, outcome=CheckOutcome.UNCHANGED))
+    assert health.report(NOW).problems == ()
+
+
+# --- reloads lose no visit and double none ---
+
+
+def agenda_of(*names, now, due=None, every="30m"):
+    sources = "".join(
+        f'[[source]]\nname = "{n}"\nurl = "https://site-{n}.example/papers/trending"\n'
+        f'every = "{every}"\n'
+        for n in names
+    )
+    return Agenda(parse(sources.encode(), OPTIONS, env={}, folder=Path()), now=now, due=due or {})
+
+
+def test_a_visit_under_way_is_not_begun_again_after_a_reload():
+    before = agenda_of("a", "b", now=NOW)
+    first = before.take(NOW)
+    after = agenda_of("a", "b", now=NOW)
+    after.take_over(before, NOW)
+    second = after.take(NOW)
+    assert {first.name, second.name} == {"a", "b"}
+    assert after.take(NOW) is None
+    due = after.done(first, NOW)
+    assert due > NOW
+    assert after.take(due).name == "a"
+
+
+def test_a_visit_that_waited_at_a_reload_is_not_lost():
+    before = agenda_of("a", "b", now=NOW)
+    taken = before.take(NOW)
+    waiting = ({"a", "b"} - {taken.name}).pop()
+    after = agenda_of("a", "b", "c", now=NOW)
+    after.take_over(before, NOW)
+    assert {after.take(NOW).name, after.take(NOW).name} == {waiting, "c"}
+
+
+@pytest.mark.parametrize("jump", [timedelta(hours=-1), timedelta(days=-1), timedelta(days=-20000)])
+def test_a_clock_set_back_delays_no_visit_by_more_than_its_interval(jump):
+    agenda = agenda_of("a", now=NOW)
+    agenda.done(agenda.take(NOW), NOW)
+    then = NOW + jump
+    agenda.turn_clock(then)
+    assert then < agenda.due_at("a") <= then + timedelta(minutes=34)
+    assert agenda.take(then) is None
+
+
+@pytest.mark.parametrize("jump", [timedelta(hours=1), timedelta(days=1), timedelta(days=9)])
+def test_a_clock_set_forward_or_a_sleep_gives_one_visit_and_not_a_burst(jump):
+    agenda = agenda_of("a", now=NOW)
+    agenda.done(agenda.take(NOW), NOW)
+    then = NOW + jump
+    assert agenda.take(then).name == "a"
+    agenda.done(agenda.target("a"), then)
+    assert agenda.take(then) is None
+
+
+def test_a_stored_time_of_a_wrong_clock_is_not_believed():
+    agenda = agenda_of("a", now=NOW, due={"a": NOW + timedelta(days=4000)})
+    assert agenda.due_at("a") <= NOW + timedelta(minutes=30)
+
+
+@pytest.mark.parametrize(
+    "day", [datetime(2026, 3, 29, tzinfo=UTC), datetime(2026, 10, 25, tzinfo=UTC)]
+)
+def test_daylight_saving_changes_no_interval(day):
+    agenda = agenda_of("a", now=day)
+    visits = []
+    now = day
+    while now < day + timedelta(hours=6):
+        if (target := agenda.take(now)) is not None:
+            visits.append(now)
+            agenda.done(target, now)
+        now += timedelta(minutes=1)
+    gaps = {b - a for a, b in itertools.pairwise(visits)}
+    assert gaps
+    assert min(gaps) >= timedelta(minutes=30)
+    assert max(gaps) <= timedelta(minutes=35)
