@@ -241,6 +241,16 @@ class History(Value, frozen=True, kw_only=True):
     places: tuple[Place, ...] = ()
     """In time order, on pages whose order is a rank."""
 
+    @property
+    def counts(self) -> Counts:
+        """The latest known of each count."""
+        upvotes = comments = stars = None
+        for look in self.looks:
+            upvotes = upvotes if look.upvotes is None else look.upvotes
+            comments = comments if look.comments is None else look.comments
+            stars = stars if look.stars is None else look.stars
+        return Counts(upvotes=upvotes, comments=comments, stars=stars)
+
 
 class Condition(Value, frozen=True, kw_only=True):
     """One condition of a rule, with what it found and what it needs.

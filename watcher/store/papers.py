@@ -9,7 +9,9 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
-from typing import Any
+from itertools import groupby
+from operator import itemgetter
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -31,8 +33,6 @@ from watcher.store.words import RICHNESS, Words, fingerprint, listing
 _HOUR = 3_600
 _DAY = 86_400
 _WEEK = 7 * _DAY
-_YOUNG = 36 * _HOUR
-"""Younger papers cannot be resurging, so only their last hour of looks is read."""
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
 
@@ -94,6 +94,38 @@ _KNOWN = (
 )
 _LookRow = tuple[int, int, int | None, int | None, int | None]
 """(at, source, upvotes, comments, stars)"""
+
+
+class _Trail(NamedTuple):
+    """What a visit reads of a paper's sightings, in time order."""
+
+    past: list[_LookRow]
+    recent: list[_LookRow]
+    """Without gaps, and not empty when there is any sighting by then."""
+
+
+_NO_TRAIL = _Trail([], [])
+
+
+def _looks_around(days: int) -> str:
+    """The looks of the hour that ended ``days`` ago, and back to the last known before it."""
+    end, begin = f"?2 - {days * _DAY}", f"?3 - {days * _DAY}"
+    old_enough = f"a.first <= {end} and " if days else ""
+    return (
+        f"select s.paper, {days}, s.at, s.source, s.upvotes, s.comments, s.stars"
+        f" from asked a cross join sightings s on {old_enough}s.paper = a.paper and s.at <= {end}"
+        f" and s.at >= coalesce((select at from sightings where paper = a.paper and at < {begin}"
+        "  and upvotes is not null order by at desc limit 1),"
+        f" (select max(at) from sightings where paper = a.paper and at < {begin}), {begin})"
+    )
+
+
+_RECENT = (
+    "with asked (paper, first) as materialized (select id, first_seen_at from papers"
+    " where id in (select value from json_each(?1))) "
+    + " union all ".join(map(_looks_around, (0, 1, 2)))
+    + " order by 1, 3"
+)
 
 
 class Falls:
@@ -171,19 +203,35 @@ class Papers:
             self._relist(paper, card, snapshot, at)
             if not fresh:
                 self._reword(paper, card, snapshot, at)
-            trail = looks.get(paper.row, ())
-            last = self._last_of(source, paper.row, trail, at)
+            trail = looks.get(paper.row, _NO_TRAIL)
+            last = self._last_of(source, paper.row, trail.recent, at)
             seen = self._believed(paper, card, snapshot, last, falls)
             moved = last is None or _differs(seen, last, snapshot.rounded)
-            if moved:
+            if last is None or moved:
                 new_looks.append((paper.row, at, source, *seen))
+            else:
+                seen = list(last)  # a rounded count that agrees is the exact one
+            here: _LookRow = (at, source, seen[0], seen[1], seen[2])
+            counts = None
             if live or fresh or not self._has_newer(paper.row, at):
                 _lay_over(paper, seen)
+            else:
+                counts = _known_by(trail.recent, here)
             if before != (paper.upvotes, paper.comments, paper.stars, paper.fingerprint):
                 updates.append(
                     (paper.upvotes, paper.comments, paper.stars, paper.fingerprint, paper.row)
                 )
-            met[paper.row] = _met(paper, card, fresh, moved, (at, source, *seen), trail)
+            met[paper.row] = Met(
+                row=paper.row,
+                key=paper.key,
+                card=card,
+                fresh=fresh,
+                moved=moved,
+                counts=counts
+                or Counts(upvotes=paper.upvotes, comments=paper.comments, stars=paper.stars),
+                history=_history(paper, (*trail.past, *trail.recent, here)),
+                version=paper.fingerprint,
+            )
         self._conn.executemany(
             "insert into sightings (paper, at, source, upvotes, comments, stars)"
             " values (?, ?, ?, ?, ?, ?) on conflict do nothing",
@@ -208,22 +256,15 @@ class Papers:
         )
         return {row[0]: _Known(row[1:]) for row in rows}
 
-    def _recent_looks(self, rows: list[int], at: int) -> dict[int, list[_LookRow]]:
-        """Per paper the looks of the last hour (25 h when it is old enough to resurge), and
-        the one before them."""
-        found: dict[int, list[_LookRow]] = {}
-        for paper, *look in self._conn.execute(
-            "with asked (paper, since) as materialized ("
-            "  select id, iif(listed_at > ?2 - 129600, ?2 - 3600, ?2 - 90000) from papers"
-            "  where id in (select value from json_each(?1)))"
-            " select s.paper, s.at, s.source, s.upvotes, s.comments, s.stars"
-            " from asked a cross join sightings s on s.paper = a.paper and s.at <= ?2"
-            " and s.at >= coalesce((select max(at) from sightings"
-            "   where paper = a.paper and at < a.since), a.since)"
-            " order by s.paper, s.at",
-            (_encode(rows).decode(), at),
+    def _recent_looks(self, rows: list[int], at: int) -> dict[int, _Trail]:
+        """Per paper the looks of the last hour, and of the hour one and two days ago, each with
+        the last known count before it: all that a count and a day's gain can depend on."""
+        found: dict[int, _Trail] = {}
+        for paper, days, *look in self._conn.execute(
+            _RECENT, (_encode(rows).decode(), at, at - _HOUR)
         ):
-            found.setdefault(paper, []).append(tuple(look))
+            trail = found.setdefault(paper, _Trail([], []))
+            (trail.past if days else trail.recent).append(tuple(look))
         return found
 
     def _has_newer(self, paper: int, at: int) -> bool:
@@ -386,11 +427,10 @@ class Papers:
             " values (?, ?, ?, ?, ?, ?) on conflict do update"
             " set rank = excluded.rank, at = excluded.at, page_size = excluded.page_size"
             " where excluded.rank > rank",
-            [(m.row, source, day, at, m.card.rank or i, size) for i, m in enumerate(met, 1)],
+            [(m.row, source, day, at, rank, size) for rank, m in enumerate(met, 1)],
         )
         placed = []
-        for i, m in enumerate(met, 1):
-            rank = m.card.rank or i
+        for rank, m in enumerate(met, 1):
             places = self.places(m.row, source, at) if rank <= 10 and not m.fresh else ()
             here = Place(at=at, source=source, rank=rank, page_size=size)
             past = tuple(p for p in places if p.at < at)
@@ -444,27 +484,34 @@ class Papers:
         return row[0]  # type: ignore[no-any-return]
 
     def listed_between(self, since: int, until: int) -> list[int]:
-        """Rows of the papers listed in ``[since, until)``, or met then and never listed."""
+        """Rows of the papers listed in ``[since, until)``, or met then and not listed.
+
+        As far as was known before ``until``: a listing learnt later plays no part.
+        """
+        found = self._begun(since, until)
+        for row, (listed_at, first) in self._words.listed_by(until).items():
+            begun = first if listed_at is None else listed_at
+            (found.add if since <= begun < until else found.discard)(row)
+        return sorted(found)
+
+    def _begun(self, since: int, until: int) -> set[int]:
         rows = self._conn.execute(
             "select id from papers where listed_at >= ?1 and listed_at < ?2"
             " union select id from papers where listed_at is null"
             " and first_seen_at >= ?1 and first_seen_at < ?2",
             (since, until),
         )
-        return [row for (row,) in rows]
+        return {row for (row,) in rows}
 
     def begun_between(self, since: int, until: int, *, family: str) -> list[int]:
-        """``listed_between`` with both ends included, for papers that a family of sources saw."""
-        rows = self.listed_between(since, until + 1)
-        return [
-            row
-            for (row,) in self._conn.execute(
-                "select value from json_each(?1) asked where exists (select 1 from sightings s"
-                " join sources o on o.id = s.source where s.paper = asked.value"
-                " and o.family = ?2)",
-                (_encode(rows).decode(), family),
-            )
-        ]
+        """Rows of the papers whose listing, or first sight without one, lies in
+        ``[since, until]``, and that a family of sources saw."""
+        rows = self._conn.execute(
+            "select value from json_each(?1) asked where exists (select 1 from sightings s"
+            " join sources o on o.id = s.source where s.paper = asked.value and o.family = ?2)",
+            (_encode(sorted(self._begun(since, until + 1))).decode(), family),
+        )
+        return [row for (row,) in rows]
 
     def get(self, row: int) -> Paper:
         """All that is remembered of one paper."""
@@ -519,10 +566,14 @@ class Papers:
         return msgspec.structs.replace(paper, **_revived(before)) if before else paper
 
     def history(self, row: int, until: int | None = None) -> History:
-        """Everything remembered of a paper's counts and places up to an instant."""
+        """Everything remembered of a paper's listing, counts and places up to an instant."""
         listed_at, exact, first = self._conn.execute(
             "select listed_at, listed_exact, first_seen_at from papers where id = ?", (row,)
         ).fetchone()
+        if until is not None:
+            before = self._words.before(row, until)
+            listed_at = before.get("listed_at", listed_at)
+            exact = before.get("listed_exact", exact)
         end = until if until is not None else 2**53
         looks = self._conn.execute(
             "select at, source, upvotes, comments, stars from sightings"
@@ -544,23 +595,28 @@ class Papers:
         return tuple(Place(at=a, source=s, rank=r, page_size=n) for a, s, r, n in rows)
 
     def series(self, since: int, before: int) -> Iterator[tuple[int, tuple[tuple[int, int], ...]]]:
-        """``(listed_at, ((at, upvotes), …))`` of the papers listed in a span, for learning."""
-        rows = self._conn.execute(
-            "select p.id, p.listed_at, s.at, max(s.upvotes) from papers p join sightings s"
-            " on s.paper = p.id where p.listed_at >= ?1 and p.listed_at < ?2 and s.at < ?2"
-            " and s.upvotes is not null group by p.id, s.at order by p.id, s.at",
-            (since, before),
+        """``(listed_at, ((at, upvotes), …))`` of the papers listed in a span, for learning.
+
+        Listings and counts as they were known before ``before``.
+        """
+        listed = dict(
+            self._conn.execute(
+                "select id, listed_at from papers where listed_at >= ?1 and listed_at < ?2",
+                (since, before),
+            ).fetchall()
         )
-        current, listed = None, 0
-        points: list[tuple[int, int]] = []
-        for paper, listed_at, at, upvotes in rows:
-            if paper != current:
-                if points:
-                    yield listed, tuple(points)
-                current, listed, points = paper, listed_at, []
-            points.append((at, upvotes))
-        if points:
-            yield listed, tuple(points)
+        for row, (listed_at, _) in self._words.listed_by(before).items():
+            listed.pop(row, None)
+            if listed_at is not None and since <= listed_at < before:
+                listed[row] = listed_at
+        rows = self._conn.execute(
+            "select s.paper, s.at, max(s.upvotes) from json_each(?1) asked join sightings s"
+            " on s.paper = asked.value where s.at < ?2 and s.upvotes is not null"
+            " group by s.paper, s.at order by s.paper, s.at",
+            (_encode(sorted(listed)).decode(), before),
+        )
+        for row, looks in groupby(rows, key=itemgetter(0)):
+            yield listed[row], tuple((at, upvotes) for _, at, upvotes in looks)
 
     def count(self) -> tuple[int, int]:
         """How many papers and sightings are stored."""
@@ -601,25 +657,20 @@ def _look(row: Sequence[Any]) -> Look:
     return Look(at=row[0], source=row[1], upvotes=row[2], comments=row[3], stars=row[4])
 
 
-def _met(
-    paper: _Known, card: Card, fresh: bool, moved: bool, here: Sequence[Any], trail: Sequence[Any]
-) -> Met:
-    looks = [_look(row) for row in trail]
-    looks.append(_look(here))
-    return Met(
-        row=paper.row,
-        key=paper.key,
-        card=card,
-        fresh=fresh,
-        moved=moved,
-        counts=Counts(upvotes=paper.upvotes, comments=paper.comments, stars=paper.stars),
-        history=History(
-            listed_at=paper.listed_at,
-            listed_exact=bool(paper.listed_exact),
-            first_seen_at=paper.first_seen_at,
-            looks=tuple(looks),
-        ),
-        version=paper.fingerprint,
+def _known_by(looks: Iterable[_LookRow], here: _LookRow) -> Counts:
+    """The latest known counts, where newer sightings than this are stored already."""
+    counts: list[int | None] = [None, None, None]
+    for _, _, *seen in (*looks, here):
+        counts = [new if new is not None else old for new, old in zip(seen, counts, strict=True)]
+    return Counts(upvotes=counts[0], comments=counts[1], stars=counts[2])
+
+
+def _history(paper: _Known, looks: Iterable[_LookRow]) -> History:
+    return History(
+        listed_at=paper.listed_at,
+        listed_exact=bool(paper.listed_exact),
+        first_seen_at=paper.first_seen_at,
+        looks=tuple(map(_look, dict.fromkeys(looks))),
     )
 
 

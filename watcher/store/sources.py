@@ -73,7 +73,7 @@ class Sources:
     def __init__(self, conn: sqlite3.Connection) -> None:
         self._conn = conn
         self._ids: dict[str, int] = {}
-        self._last_order: dict[int, bytes] = {}
+        self._last_order: dict[int, tuple[bytes, int]] = {}
 
     def forget(self) -> None:
         """Drop what was cached; rows may have been rolled back."""
@@ -198,22 +198,21 @@ class Sources:
 
     def keep_order(self, source: int, at: int, papers: list[int], *, ranked: bool) -> bool:
         """Store a page's papers in their order, if it differs from the last; True if it did."""
-        blob = pack(papers)
+        shown = (pack(papers), int(ranked))
         last = self._last_order.get(source)
         if last is None:
-            row = self._conn.execute(
-                "select papers from orders where source = ? order by at desc limit 1", (source,)
+            last = self._conn.execute(
+                "select papers, ranked from orders where source = ? order by at desc limit 1",
+                (source,),
             ).fetchone()
-            last = row[0] if row else b""
-        if blob == last:
-            self._last_order[source] = blob
+        self._last_order[source] = shown
+        if shown == last:
             return False
         self._conn.execute(
-            "insert into orders (source, at, ranked, papers) values (?, ?, ?, ?)"
+            "insert into orders (source, at, papers, ranked) values (?, ?, ?, ?)"
             " on conflict do update set papers = excluded.papers, ranked = excluded.ranked",
-            (source, at, int(ranked), blob),
+            (source, at, *shown),
         )
-        self._last_order[source] = blob
         return True
 
     def checks_of(

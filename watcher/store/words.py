@@ -50,15 +50,15 @@ def fingerprint(card: Card) -> int:
             card.title,
             card.abstract or "",
             card.ai_summary or "",
-            authors[0] if authors else "",
+            ", ".join(authors) if authors else "",
             card.organization or "",
             card.github or "",
             card.project or "",
             card.submitted_by or "",
             card.thumbnail or "",
             str(card.published_on),
-            str(len(card.keywords) if card.keywords else 0),
-            str(len(authors) if authors else card.author_count),
+            ", ".join(card.keywords) if card.keywords else "",
+            str(card.author_count),
         )
     ).encode("utf-8", "surrogatepass")
     return int(isal_zlib.crc32(words)) << 24 | (len(words) & 0xFFFFFF)
@@ -145,6 +145,17 @@ class Words:
         for (before,) in rows:
             values.update(_decode(before))
         return values
+
+    def listed_by(self, instant: int) -> dict[int, tuple[int | None, int]]:
+        """Of papers whose listing was learnt at or after an instant: what was known before,
+        as ``(listed_at, first_seen_at)``."""
+        rows = self._conn.execute(
+            "select r.paper, r.before, p.first_seen_at from revisions r"
+            " join papers p on p.id = r.paper where r.until >= ?"
+            " and r.before like '%\"listed_at\"%' order by r.until desc",
+            (instant,),
+        )
+        return {paper: (_decode(before)["listed_at"], first) for paper, before, first in rows}
 
     def _row(self, paper: int) -> dict[str, Any] | None:
         row = self._conn.execute(
