@@ -361,6 +361,16 @@ def test_an_odd_field_is_left_out_and_named(key: str, odd: object, field: str) -
     assert key in " ".join(read(page_of(props)).warnings)
 
 
+def test_no_authors_are_none_and_a_nameless_one_counts() -> None:
+    first, second = read(
+        pages.trending(
+            [ONE.but(authors=(), logins=()), TWO.but(authors=("", "B"), logins=(None,) * 2)]
+        )
+    ).cards
+    assert (first.authors, first.author_count) == (None, None)
+    assert (second.authors, second.author_count) == (("?", "B"), 2)
+
+
 def test_a_paper_that_comes_twice_counts_once() -> None:
     snapshot = read(pages.trending([ONE, TWO, ONE.but(upvotes=99)]))
     assert [(card.rank, card.upvotes) for card in snapshot.cards] == [(1, 12), (2, 7)]

@@ -16,6 +16,9 @@ from watcher.model import Card, Value
 from watcher.readers import text
 from watcher.readers.drafts import DASHES
 
+_WORD_LIMIT = 120
+"""No date, login or count of authors is longer."""
+
 _AUTHORS = re.compile(r"(?:·\s*)?(\d[\d,]*)\s+authors?", re.ASCII)
 _ORGANIZATION = re.compile(r"(?:https?://[^/\s]+)?/([A-Za-z0-9][\w.-]*)", re.ASCII)
 _SITE_PAGES = frozenset(
@@ -57,7 +60,7 @@ def read(article: LexborNode, today: date) -> Found | None:
     if heading is None or title is None:
         return None
     links = [(a, a.attributes.get("href") or "") for a in article.css("a[href]")]
-    words = _words(article)
+    words = _words(article, heading)
     paper_id = _paper_id(heading, links)
     upvotes, dashed, votes_rounded = _upvotes(article, links)
     github, stars, stars_rounded = _github(links)
@@ -95,13 +98,17 @@ def _layout(card: Card, links: list[tuple[LexborNode, str]]) -> str:
     return "search" if card.abstract and not card.thumbnail else "grid"
 
 
-def _words(article: LexborNode) -> list[str]:
-    """The article's texts, one per node."""
-    return [
-        word
-        for node in article.traverse(include_text=True)
-        if node.is_text_node and (word := text.clean(node.text_content))
-    ]
+def _words(article: LexborNode, heading: LexborNode) -> list[str]:
+    """The short texts of the article's first copy, one per node, in order."""
+    words = []
+    for node in article.traverse(include_text=True):
+        if node.is_text_node:
+            written = node.text_content
+            if written and len(written) <= _WORD_LIMIT and not written.isspace():
+                words.append(" ".join(written.split()))
+        elif node.tag == heading.tag and node.mem_id != heading.mem_id:
+            break  # the second copy
+    return words
 
 
 def _paper_id(heading: LexborNode, links: list[tuple[LexborNode, str]]) -> str | None:
@@ -154,12 +161,12 @@ def _body_text(
     for paragraph in article.css("p"):
         if written := text.clean(paragraph.text()):
             return written
-    title = heading.text()
+    title = text.clean(heading.text())
     for link, href in links:
         if text.paper_path(href) and "#" not in href and link.css_first("ul, img, video") is None:
-            written = link.text()
-            if written != title and (found := text.clean(written)) and len(found) >= 40:
-                return found
+            written = text.clean(link.text())
+            if written and written != title and not _AUTHORS.fullmatch(written):
+                return written
     return None
 
 

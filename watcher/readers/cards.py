@@ -28,6 +28,7 @@ ARTICLES_LIMIT = 2_000
 _MARKERS = re.compile(rb"<!--(?:\[-?\d*!?|\[!|\]|)-->")
 """Svelte's comments, which split one text into several nodes."""
 
+_ENDS = (b"</main", b"</body", b"</html")
 _LOGIN = re.compile(r"\b(log|sign) ?in\b")
 _CHALLENGE = re.compile(r"just a moment|attention required|verify you are|human verification")
 _CHALLENGE_SIGNS = (b"awswaf", b"cf-challenge", b"captcha")
@@ -108,8 +109,7 @@ def _whole(body: bytes, articles: list[LexborNode], warnings: list[str]) -> list
     head = body[:2_000].lower()
     if b"<html" in head or b"<!doctype" in head:
         tail = body[max(last_close, 0) :].lower()
-        ends = any(end in tail for end in (b"</main", b"</body", b"</html"))
-        if cut or (articles and not ends):
+        if cut or (articles and not any(end in tail for end in _ENDS)):
             raise ParseError(f"the page is cut off after {len(articles)} articles")
     elif cut and articles:
         warnings.append("the last article is cut off and was left out")
@@ -199,9 +199,10 @@ def _expect_empty(dom: LexborHTMLParser, body: bytes, kind: PageKind | None) -> 
 
 def _refusal(dom: LexborHTMLParser, body: bytes) -> str | None:
     title, heading = _title(dom, "title"), _title(dom, "h1")
-    if heading.startswith(("Daily Papers", "Trending Papers")) or b"DailyPapersPage" in body:
-        ends = any(end in body for end in (b"</main", b"</body", b"</html"))
-        return None if ends else "the page is cut off before its first paper"
+    cut = b"<html" in body[:2_000] and not any(end in body for end in _ENDS)
+    ours = heading.startswith(("Daily Papers", "Trending Papers")) or b"DailyPapersPage" in body
+    if ours and not cut:
+        return None
     lowered = f"{title} {heading}".lower()
     if dom.css_first("input[type=password]") or _LOGIN.search(lowered):
         what = "a login page instead of papers"
@@ -209,6 +210,8 @@ def _refusal(dom: LexborHTMLParser, body: bytes) -> str | None:
         what = "a challenge for browsers instead of papers"
     elif _ERROR.search(lowered):
         what = "an error page instead of papers"
+    elif cut:
+        what = "the page is cut off before its first paper"
     elif dom.css_first("a[href*='/papers/']"):
         what = "the page links to papers but in a foreign layout"
     else:

@@ -303,7 +303,7 @@ def _set(value: Maybe[_T]) -> _T | None:
 
 def _authors(authors: list[Author] | None) -> tuple[str, ...] | None:
     """Every author, in order. One without a printable name still counts."""
-    if authors is None:
+    if not authors:
         return None
     names = [author.name or "?" for author in authors]
     return text.clean_all(names) or tuple(

@@ -57,6 +57,11 @@ _SCOPES = _FOREIGN | _ends(
 )
 """An end tag does not reach through these."""
 
+_USUAL = {
+    end[1:]: end for end in _ends("div span p li ul h1 h2 h3 article section main dialog button")
+}
+"""Start tags that need no closer look, with the end tags that are due for them."""
+
 _DRAWING = _ends(
     "svg g path circle ellipse line polygon polyline rect use stop defs lineargradient "
     "radialgradient clippath mask"
@@ -94,9 +99,15 @@ class Nesting:
         """Walk all tags of a page; raises ``ParseError`` at the first that is too much."""
         due = self.open
         for raw_name, raw_attributes, content, name, attributes in _TOKENS.findall(body):
-            if due and due[-1] == name:  # the usual end tag, without a detour
+            last = due[-1] if due else None
+            if last == name:  # the usual end tag, without a detour
                 due.pop()
-                self._formatting -= name in _FORMATTING
+                if name in _FORMATTING:
+                    self._formatting -= 1
+            elif name in _USUAL and last not in _DRAWING and len(attributes) <= _SHORT:
+                due.append(_USUAL[name])
+                if len(due) > self.deepest:
+                    self._deepen()
             elif name[:1] == b"/":
                 self._end(name.lower())
             elif name:
@@ -127,9 +138,13 @@ class Nesting:
             self._formatting += 1
             if self._formatting > FORMATTING_LIMIT:
                 raise ParseError(f"more than {FORMATTING_LIMIT} formatting tags are left open")
-        if len(due) > NESTING_LIMIT:
+        if len(due) > self.deepest:
+            self._deepen()
+
+    def _deepen(self) -> None:
+        self.deepest = len(self.open)
+        if self.deepest > NESTING_LIMIT:
             raise ParseError(f"the page is nested deeper than {NESTING_LIMIT} tags")
-        self.deepest = max(self.deepest, len(due))
 
     def _closes_itself(self, attributes: bytes) -> bool:
         return (
