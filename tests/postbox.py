@@ -1,5 +1,6 @@
 """For tests of the outbox: a store with papers, a way to record changes, channels that obey."""
 
+import inspect
 from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
@@ -110,7 +111,7 @@ class Obedient:
         self.tried.append(message)
         if self._on_send is not None:
             answer = self._on_send(message)
-            if answer is not None:
+            if inspect.isawaitable(answer):
                 await answer
         error = self.script.popleft() if self.script else self.then
         if error is not None:

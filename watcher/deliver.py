@@ -492,7 +492,8 @@ def _works(records: Records, plan: Plan, state: ChannelState, now: datetime) -> 
     records.standing.succeed(state.name, now)
     if state.told is None and not was_broken(state, now):
         return Recorded(state=MessageState.SENT)
-    records.standing.bring_forward(state.name, now)
+    # A message that failed before the last good one does not fail because of the channel.
+    records.standing.bring_forward(state.name, now, since=state.last_sent_at)
     if state.told is None:
         return Recorded(state=MessageState.SENT)
     records.standing.tell(state.name, None)

@@ -161,12 +161,15 @@ class Standing:
         """Remember the kind of notice that is out about a channel; None: all is told."""
         self._update(name, "told = ?", kind)
 
-    def bring_forward(self, name: str, now: datetime) -> int:
-        """Make due what failed before and waits for another attempt; how many that were."""
+    def bring_forward(self, name: str, now: datetime, *, since: datetime | None = None) -> int:
+        """Make due what failed and waits for another attempt; how many that were.
+
+        ``since``: only what never failed before; what did fails for a reason of its own.
+        """
         cursor = self._conn.execute(
             "update messages set due_at = ?2 where channel = ?1 and state = 'waiting'"
-            " and due_at > ?2 and first_failed_at is not null and not leased",
-            (name, to_text(now)),
+            " and due_at > ?2 and first_failed_at >= ?3 and not leased",
+            (name, to_text(now), to_text(since) if since else ""),
         )
         return cursor.rowcount
 
