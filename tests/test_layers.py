@@ -12,11 +12,11 @@ LAYERS = {
     1: {
         "agenda", "case", "clock", "config", "digest", "doubt", "growth", "guard", "identity",
         "inflate", "judgement", "matching", "page", "politeness", "prior", "query", "readers",
-        "reasons", "render", "rules", "sample", "schedule", "series", "text", "view", "wants",
+        "reasons", "render", "rows", "rules", "sample", "schedule", "series", "text", "view", "wants",
         "wire",
     },
     2: {"archive", "channels", "fetch", "service", "store", "telemetry"},
-    3: {"backtest", "care", "deliver", "health", "learning", "people", "record", "visit", "watch", "why"},
+    3: {"backtest", "care", "deliver", "health", "learning", "owed", "people", "record", "visit", "watch", "why"},
     4: {"cli", "daemon", "demo", "web"},
 }  # fmt: skip
 LEVEL = {name: level for level, names in LAYERS.items() for name in names}

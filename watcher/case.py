@@ -12,9 +12,11 @@ from bisect import bisect_right
 from collections.abc import Collection, Mapping
 from operator import attrgetter
 
+import msgspec
+
 from watcher import growth
 from watcher.matching import Doc, Node, Outcome, Text, spread, text_of
-from watcher.model import History, Paper, Value
+from watcher.model import Counts, History, Paper, Value
 from watcher.query import Query
 from watcher.rules import Rule
 
@@ -22,6 +24,8 @@ NEW_WINDOW = 7 * growth.DAY
 """Later than this after listing and first sight, a ``new`` paper is a late bloomer."""
 _NOT_ASKED = object()
 _AT = attrgetter("at")
+_SHORT_PAST = 6 * growth.HOUR
+"""A pace is not read from less."""
 _EPOCH_DAY = 719_163
 """``date(1970, 1, 1).toordinal()``."""
 
@@ -56,6 +60,13 @@ class Moment(Value, frozen=True, kw_only=True):
     """Pairs (rule, source) that judge their first snapshot: its events are recorded as known."""
     told_today: Mapping[str, int] = {}
     """Changes each rule told since midnight, for its budget."""
+
+
+def counted(paper: Paper, counts: Counts) -> Paper:
+    """The paper with other counts: those of the moment it is judged at."""
+    return msgspec.structs.replace(
+        paper, upvotes=counts.upvotes, comments=counts.comments, stars=counts.stars
+    )
 
 
 def ripe_at(rule: Rule, history: History) -> float:
@@ -245,7 +256,7 @@ class Case:
         gain = self.gain_day
         if gain is None:
             return None
-        return older if gain >= growth.RESURGING_GAIN else False
+        return older if gain >= self.gain_needed else False
 
     def _near_top(self) -> bool:
         """Cheap: whether the signal of entering the top ten can be there at all."""
@@ -262,7 +273,26 @@ class Case:
         """Votes gained in the last 24 hours, for a paper older than that."""
         if self.upvotes is None:
             return None
-        looks, yesterday = self.subject.history.looks, self.moment.now - growth.DAY
-        upto = bisect_right(looks, yesterday, key=_AT)
-        before = growth.count_at(looks[:upto], yesterday)
+        before = self._count_ago(growth.DAY)
         return None if before is None else self.upvotes - before
+
+    @property
+    def gain_needed(self) -> int:
+        """Votes in a day that are a coming back: five, and twice as many as in the day before.
+
+        A paper that slows down is not back: its rise has a long tail. Whole days are compared,
+        because votes come by daylight; of a shorter past what is known is taken as its pace.
+        """
+        yesterday, span = self._count_ago(growth.DAY), growth.DAY
+        if yesterday is None:
+            return growth.RESURGING_GAIN
+        earlier = self._count_ago(2 * growth.DAY)
+        if earlier is None:
+            first = next(look for look in self.subject.history.looks if look.upvotes is not None)
+            earlier, span = first.upvotes or 0, self.moment.now - growth.DAY - first.at
+        before = (yesterday - earlier) * growth.DAY / max(span, _SHORT_PAST)
+        return max(growth.RESURGING_GAIN, math.ceil(2 * before))
+
+    def _count_ago(self, seconds: int) -> int | None:
+        looks, then = self.subject.history.looks, self.moment.now - seconds
+        return growth.count_at(looks[: bisect_right(looks, then, key=_AT)], then)

@@ -6,6 +6,7 @@ a pure function of the records before then, so that a back-test gets what the li
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -13,7 +14,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from watcher import growth
-from watcher.case import Case, Matches, Moment, Subject
+from watcher.case import Case, Matches, Moment, Subject, counted
 from watcher.clock import from_unix, to_unix
 from watcher.model import History
 from watcher.rules import Peak, Rule, Thresholds, budget_thresholds, with_thresholds
@@ -35,10 +36,23 @@ def baseline_at(records: Records, now: int, *, keep: bool = True) -> growth.Base
     if stored is not None:
         return _baseline.decode(stored)
     series = records.papers.series(monday - growth.LEARN_SPAN, monday)
-    baseline = growth.learn(series, monday)
+    baseline = growth.learn(map(_held, series, itertools.repeat(monday)), monday)
     if keep:
         records.events.keep_learnt("baseline", monday, msgspec.json.encode(baseline).decode())
     return baseline
+
+
+def _held(series: growth.Series, before: int) -> growth.Series:
+    """A series with its last count held until it stops being followed.
+
+    Only changes are stored: a paper that stood still has no later look, and would be missing
+    from the usual of later ages.
+    """
+    listed_at, looks = series
+    end = min(before - 1, listed_at + int(growth.FOLLOW_HOURS * growth.HOUR) - 1)
+    if not looks or looks[-1][0] >= end:
+        return series
+    return listed_at, (*looks, (end, looks[-1][1]))
 
 
 def midnight(now: datetime, zone: ZoneInfo) -> datetime:
@@ -96,12 +110,14 @@ def _peaks(
     moment = Moment(now=span[1], baseline=baseline)
     for row in records.papers.listed_between(*span):
         history = records.papers.history(row, span[1] - 1)
+        if not history.looks:
+            continue  # listed before the instant, but not seen before it
         sources = tuple({names.get(look.source, "") for look in history.looks})
         if rule.sources and not rule.sources.intersection(sources):
             continue
-        paper = records.papers.as_of(records.papers.get(row), span[1])
+        paper = records.papers.as_of(records.papers.get(row), span[1] - 1)
         subject = Subject(
-            paper=paper,
+            paper=counted(paper, history.counts),
             key="",
             source=sources[0] if sources else "",
             sources=sources,

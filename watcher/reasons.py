@@ -87,7 +87,7 @@ def _write_gaining(case: Case) -> Condition:
         value = f"{_entered(case, rank)}, {value}"
     elif gain is not None:
         value += f", {_age(case)}"
-    need = f"{growth.RESURGING_GAIN} a day after 36 h, or the trending top {growth.TOP} from below"
+    need = f"{case.gain_needed} a day after 36 h, or the trending top {growth.TOP} from below"
     return Condition(name="gaining", value=value, need=need, ok=case.again)
 
 
@@ -155,7 +155,7 @@ def _reason_resurging(case: Case) -> str:
     if rank is not None:
         said.append(_entered(case, rank))
     gain = case.gain_day
-    if gain is not None and gain >= growth.RESURGING_GAIN:
+    if gain is not None and gain >= case.gain_needed:
         said.append(f"{gain:+d} votes in a day, {_age(case)}")
     return " · ".join(said)
 

@@ -6,17 +6,18 @@ store's thread; must not wait for anything, and must not know HTTP or channels.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 
 import msgspec
 
 from watcher import learning, owed
 from watcher.agenda import Target
-from watcher.case import Moment, Subject
+from watcher.case import Subject, counted
 from watcher.clock import from_unix, span, to_unix
 from watcher.errors import FetchError, ParseError
-from watcher.judgement import Decision, decide
+from watcher.hearing import Hearing, hear, ripe_spans
+from watcher.judgement import Decision
 from watcher.model import (
     CARD_FIELDS,
     Card,
@@ -26,10 +27,10 @@ from watcher.model import (
     EventType,
     PageKind,
     Paper,
+    ReaderName,
     Snapshot,
     Value,
 )
-from watcher.rules import Rule
 from watcher.store import Met, Records, SourceState
 from watcher.visit import Alert, App, Checked, Memory, Seen, Visit
 
@@ -52,6 +53,7 @@ def record_seen(app: App, records: Records, visit: Visit, seen: Seen) -> Checked
         )
         for m, paper in zip(met, papers, strict=True)
     ]
+    subjects += _ripened(app, records, visit, state, frozenset(m.row for m in met))
     trending = frozenset({source}) if snapshot.kind is PageKind.TRENDING else frozenset()
     judged = judge(app, records, subjects, target=target, now=now, source=source, trending=trending)
     records.sources.keep_order(source, to_unix(now), [m.row for m in met], ranked=bool(trending))
@@ -93,8 +95,7 @@ def record_unchanged(app: App, records: Records, visit: Visit, seen: Seen) -> Ch
     target, now = visit.target, visit.at
     source = records.sources.id_of(target.name, target.url, target.family)
     state = records.sources.state(target.name)
-    since = state.last_ok_at if state else None
-    subjects = _ripened(app, records, target, since, now) if since else []
+    subjects = _ripened(app, records, visit, state)
     judged = judge(app, records, subjects, target=target, now=now, source=source)
     _keep(app, records, source, seen.memory)
     _recovered(app, records, state, now)
@@ -200,48 +201,21 @@ def judge(
     if not app.rules or not subjects:
         return Judged()
     baseline, rules = app.learnt(records, now)
-    first = first_looks(records, rules, target)
-    told_today = {}
-    if any(rule.budget is not None for rule in rules):
-        told_today = records.events.told_since(learning.midnight(now, app.zone))
-    moment = Moment(
-        now=to_unix(now),
+    hearing = Hearing(
+        target=target,
+        now=now,
+        midnight=learning.midnight(now, app.zone),
         baseline=baseline,
+        rules=rules,
         trending=trending,
-        said=records.events.said([subject.paper.row for subject in subjects]),
-        first_looks=frozenset((rule.name, target.family) for rule in first),
-        told_today=told_today,
     )
-    decisions = decide(rules, subjects, moment, matches=app.matches)
-    for rule in first:
-        records.events.keep_pair(rule.name, target.name, rule.fingerprint, now)
+    decisions = hear(records.events, hearing, subjects, matches=app.matches)
     events = _record(records, decisions, {s.paper.row: s.paper for s in subjects}, now, source)
     telling = [(event, beyond) for event, beyond in events if not event.known]
     return Judged(
         told=len(telling),
         known=len(events) - len(telling),
         owed=owed.owe(records, app.plan, telling, now),
-    )
-
-
-def first_looks(records: Records, rules: Sequence[Rule], target: Target) -> tuple[Rule, ...]:
-    """The rules whose first judged snapshot of this target it is: what is there is known.
-
-    A past day of a daily source has a first look of its own only if it lies before the
-    rule's first look at the source; a day that came later was missed, and is told.
-    """
-    wanted = [rule for rule in rules if not rule.sources or target.family in rule.sources]
-    mine = records.events.pairs(target.name)
-    unseen = [rule for rule in wanted if mine.get(rule.name, ("",))[0] != rule.fingerprint]
-    if not unseen or target.day is None:
-        return tuple(unseen)
-    began = records.events.pairs(target.family)
-    return tuple(
-        rule
-        for rule in unseen
-        if rule.name not in began
-        or began[rule.name][0] != rule.fingerprint
-        or target.day < began[rule.name][1].date()
     )
 
 
@@ -290,20 +264,22 @@ def _keep(app: App, records: Records, source: int, memory: Memory) -> None:
 
 def _laid_over(records: Records, met: Sequence[Met], snapshot: Snapshot) -> list[Paper]:
     """The remembered papers with the page laid over; remembered words are fetched only where
-    the page leaves something out."""
-    poor = [m.row for m in met if not m.fresh and _lacks_words(m.card)]
+    the page leaves something out, or is not the richest."""
+    rich = snapshot.reader in (ReaderName.ISLAND, ReaderName.API)
+    poor = [m.row for m in met if not m.fresh and not (rich and _tells_all(m.card))]
     remembered = {paper.row: paper for paper in records.papers.many(poor)} if poor else {}
     return [laid_over(m, remembered.get(m.row), snapshot) for m in met]
 
 
-def _lacks_words(card: Card) -> bool:
+def _tells_all(card: Card) -> bool:
     return (
-        card.abstract is None
-        or card.ai_summary is None
-        or card.authors is None
-        or card.organization is None
-        or card.keywords is None
-        or card.published_on is None
+        card.abstract is not None
+        and card.ai_summary is not None
+        and bool(card.authors)
+        and card.author_count in (None, len(card.authors or ()))
+        and card.organization is not None
+        and bool(card.keywords)
+        and card.published_on is not None
     )
 
 
@@ -350,29 +326,36 @@ def _moment(seconds: int | None) -> datetime | None:
 
 
 def _ripened(
-    app: App, records: Records, target: Target, since: datetime, now: datetime
+    app: App,
+    records: Records,
+    visit: Visit,
+    state: SourceState | None,
+    on_page: Collection[int] = frozenset(),
 ) -> list[Subject]:
-    """Papers of this source whose ripening for some rule ended since the last visit."""
-    waits = {rule.ripen_s for rule in app.rules if rule.ripen_s}
+    """Papers of this source whose ripening for some rule ended since the last visit, but for
+    those the page shows."""
+    family, since = visit.target.family, state.last_ok_at if state else None
     rows: set[int] = set()
-    for wait in waits:
-        shift = timedelta(seconds=wait)
-        rows |= set(
-            records.papers.begun_between(
-                to_unix(since - shift) + 1, to_unix(now - shift), family=target.family
-            )
-        )
-    return [remembered_subject(records, row, target.family, now) for row in sorted(rows)]
+    for begin, end in ripe_spans(app.rules, since, visit.at):
+        rows.update(records.papers.begun_between(begin, end, family=family))
+    return [
+        remembered_subject(records, row, family, visit.at) for row in sorted(rows - set(on_page))
+    ]
 
 
 def remembered_subject(records: Records, row: int, family: str, now: datetime) -> Subject:
-    """A paper as it is remembered, without a page."""
-    at = to_unix(now)
+    """A paper as it is remembered, without a page: no place, and as unknown as when a source
+    of this family showed it last."""
+    families = records.sources.families()
+    history = records.papers.history(row, to_unix(now))
+    shown = (look.source for look in reversed(history.looks) if families[look.source] == family)
+    source = next(shown, None)
     return Subject(
-        paper=records.papers.get(row),
+        paper=counted(records.papers.get(row), history.counts),
         key=records.papers.key_of(row),
         source=family,
-        history=records.papers.history(row, at),
+        history=msgspec.structs.replace(history, places=()),
+        shows=frozenset() if source is None else records.sources.shows(source),
     )
 
 
