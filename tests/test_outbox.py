@@ -507,6 +507,14 @@ def test_letters_do_not_depend_on_the_recipients_of_the_config(records):
     assert claim(records).words == letter
 
 
+def test_what_subscribers_share_does_not_depend_on_the_recipients_of_the_config(records):
+    with records.transaction():
+        records.outbox.open("me", "s:2026-11-21:x", due_at=NOW, to=("sub@example.org",), now=NOW)
+    replan(records, with_outlet(MORNING, "me", to=("a@example.org",)))
+    (line,) = records.outbox.lines()
+    assert (line.recipient, line.state) == ("sub@example.org", MessageState.WAITING)
+
+
 def test_messages_of_a_channel_that_left_the_config_are_kept_and_shown(records):
     tell(records, plan("me", "team"), 1)
     replan(records, MORNING)

@@ -233,10 +233,10 @@ class Outbox:
         return next((batch for batch in found if batch.batch.startswith("d:")), None)
 
     def open_batches(self, channel: str) -> tuple[Batch, ...]:
-        """Batches that can still take something, the first due first."""
+        """Digests and alerts that can still take something, the first due first."""
         rows = self._conn.execute(
-            "select batch, due_at, opened_at from batches"
-            " where channel = ? and closed_at is null order by due_at, batch",
+            f"select batch, due_at, opened_at from batches where channel = ? and {_ROUTED}"
+            " and closed_at is null order by due_at, batch",
             (channel,),
         )
         return tuple(
@@ -299,27 +299,22 @@ class Outbox:
         """Follow a change of a channel's recipients; how many messages were cancelled.
 
         Who is no longer one gets nothing more. Who is new takes over what was still waiting
-        for those, and hears what open batches will say.
+        for those, and hears what open batches will say. Letters and subscribers' messages do
+        not depend on the config.
         """
-        known = _encode(recipients).decode()
         left = self._conn.execute(
-            "select distinct batch from messages where channel = ?1 and state = 'waiting'"
-            " and words is null and recipient not in (select value from json_each(?2))",
-            (channel, known),
-        ).fetchall()
-        cancelled = self._conn.execute(
-            "update messages set state = 'cancelled', ended_at = ?3, leased = 0,"
+            "update messages set state = 'cancelled', ended_at = ?3, due_at = ?3, leased = 0,"
             " error = 'no longer a recipient of this channel' where channel = ?1"
-            " and state = 'waiting' and words is null"
-            " and recipient not in (select value from json_each(?2))",
-            (channel, known, to_text(now)),
-        ).rowcount
-        due = {batch.batch: batch.due_at for batch in self.open_batches(channel)}
-        due.update({batch: now for (batch,) in left if batch not in due})
+            f" and state = 'waiting' and words is null and {_ROUTED}"
+            " and recipient not in (select value from json_each(?2)) returning batch",
+            (channel, _encode(recipients).decode(), to_text(now)),
+        ).fetchall()
+        due = {batch: now for (batch,) in left}
+        due |= {batch.batch: batch.due_at for batch in self.open_batches(channel)}
         for batch, due_at in due.items():
             for recipient in recipients:
                 self._insert(channel, batch, recipient, due_at=due_at)
-        return cancelled
+        return len(left)
 
     # --- claiming ---
 
@@ -591,6 +586,8 @@ class Outbox:
         return removed
 
 
+_ROUTED = "(batch glob 'd:*' or batch glob 'i:*')"
+"""Batches that go to the recipients of the config: digests and alerts."""
 _ROW = "key, channel, batch, recipient, promised_at, attempts, first_failed_at, words"
 
 
