@@ -278,7 +278,7 @@ class Case:
 
     @property
     def gain_needed(self) -> int:
-        """Votes in a day that are a coming back: five, and twice as many as in the day before.
+        """Votes in a day that are a coming back: five, and no fewer than in the day before.
 
         A paper that slows down is not back: its rise has a long tail. Whole days are compared,
         because votes come by daylight; of a shorter past what is known is taken as its pace.
@@ -291,7 +291,7 @@ class Case:
             first = next(look for look in self.subject.history.looks if look.upvotes is not None)
             earlier, span = first.upvotes or 0, self.moment.now - growth.DAY - first.at
         before = (yesterday - earlier) * growth.DAY / max(span, _SHORT_PAST)
-        return max(growth.RESURGING_GAIN, math.ceil(2 * before))
+        return max(growth.RESURGING_GAIN, math.ceil(before))
 
     def _count_ago(self, seconds: int) -> int | None:
         looks, then = self.subject.history.looks, self.moment.now - seconds
