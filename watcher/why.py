@@ -13,10 +13,10 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from watcher import growth, learning
-from watcher.case import Moment, Subject
+from watcher.case import Moment, Subject, counted
 from watcher.clock import from_unix, to_unix
 from watcher.judgement import judge, key_of
-from watcher.model import Change, Event, History, PageKind, Paper, Value, Verdict
+from watcher.model import Change, Event, History, PageKind, Value, Verdict
 from watcher.rules import Rule
 from watcher.store import Records
 
@@ -169,7 +169,7 @@ class _Desk:
         history, paper = self._history(at), self._records.papers.as_of(self._paper, at)
         last = history.looks[-1].source if history.looks else 0
         return Subject(
-            paper=_counted(paper, history),
+            paper=counted(paper, history.counts),
             key=self._key,
             source=family,
             history=history,
@@ -206,15 +206,6 @@ class _Desk:
                 keep=False,
             )
         return self._ruled[place]
-
-
-def _counted(paper: Paper, history: History) -> Paper:
-    """The paper with the latest counts of its history."""
-    counts = {}
-    for name in ("upvotes", "comments", "stars"):
-        known = (getattr(look, name) for look in reversed(history.looks))
-        counts[name] = next((value for value in known if value is not None), None)
-    return msgspec.structs.replace(paper, **counts)
 
 
 def _met(verdict: Verdict) -> int:

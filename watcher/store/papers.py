@@ -107,12 +107,12 @@ class _Trail(NamedTuple):
 _NO_TRAIL = _Trail([], [])
 
 
-def _looks_around(days: int) -> str:
-    """The looks of the hour that ended ``days`` ago, and back to the last known before it."""
-    end, begin = f"?2 - {days * _DAY}", f"?3 - {days * _DAY}"
-    old_enough = f"a.first <= {end} and " if days else ""
+def _looks_around(hours: int) -> str:
+    """The looks of the hour that ended so long ago, and back to the last known before it."""
+    end, begin = f"?2 - {hours * _HOUR}", f"?3 - {hours * _HOUR}"
+    old_enough = f"a.first <= {end} and " if hours else ""
     return (
-        f"select s.paper, {days}, s.at, s.source, s.upvotes, s.comments, s.stars"
+        f"select s.paper, {hours}, s.at, s.source, s.upvotes, s.comments, s.stars"
         f" from asked a cross join sightings s on {old_enough}s.paper = a.paper and s.at <= {end}"
         f" and s.at >= coalesce((select at from sightings where paper = a.paper and at < {begin}"
         "  and upvotes is not null order by at desc limit 1),"
@@ -123,8 +123,11 @@ def _looks_around(days: int) -> str:
 _RECENT = (
     "with asked (paper, first) as materialized (select id, first_seen_at from papers"
     " where id in (select value from json_each(?1))) "
-    + " union all ".join(map(_looks_around, (0, 1, 2)))
-    + " order by 1, 3"
+    + " union all ".join(map(_looks_around, (0, 24, 48)))
+    + " union all select s.paper, -1, s.at, s.source, s.upvotes, s.comments, s.stars"
+    " from asked a cross join sightings s on s.paper = a.paper and s.at <= ?2"
+    " and s.at = (select at from sightings where paper = a.paper and upvotes is not null"
+    "  order by at limit 1) order by 1, 3, 4"
 )
 
 
@@ -183,7 +186,7 @@ class Papers:
         looks for newer sightings of each paper, which a visit made just now need not.
         """
         at = to_unix(snapshot.taken_at)
-        live = live and at >= self._newest
+        visits, live = live, live and at >= self._newest
         known = self._known(snapshot.cards)
         looks = self._recent_looks([k.row for k in known.values()], at)
         falls = self._falls(source)
@@ -215,8 +218,8 @@ class Papers:
             counts = None
             if live or fresh or not self._has_newer(paper.row, at):
                 _lay_over(paper, seen)
-            else:
-                counts = _known_by(trail.recent, here)
+            elif visits:
+                counts = self._known_by(paper.row, here)
             if before != (paper.upvotes, paper.comments, paper.stars, paper.fingerprint):
                 updates.append(
                     (paper.upvotes, paper.comments, paper.stars, paper.fingerprint, paper.row)
@@ -257,14 +260,14 @@ class Papers:
         return {row[0]: _Known(row[1:]) for row in rows}
 
     def _recent_looks(self, rows: list[int], at: int) -> dict[int, _Trail]:
-        """Per paper the looks of the last hour, and of the hour one and two days ago, each with
-        the last known count before it: all that a count and a day's gain can depend on."""
+        """Per paper the looks of the last hour, and of the hours one and two days ago, each with
+        the last known count before it, and the first look: all that a case asks of them."""
         found: dict[int, _Trail] = {}
-        for paper, days, *look in self._conn.execute(
+        for paper, hours, *look in self._conn.execute(
             _RECENT, (_encode(rows).decode(), at, at - _HOUR)
         ):
             trail = found.setdefault(paper, _Trail([], []))
-            (trail.past if days else trail.recent).append(tuple(look))
+            (trail.past if hours else trail.recent).append(tuple(look))
         return found
 
     def _has_newer(self, paper: int, at: int) -> bool:
@@ -272,6 +275,11 @@ class Papers:
             "select 1 from sightings where paper = ? and at > ? limit 1", (paper, at)
         ).fetchone()
         return row is not None
+
+    def _known_by(self, paper: int, here: _LookRow) -> Counts:
+        """The counts known when a page was seen, where newer sightings are stored already."""
+        history = self.history(paper, here[0])
+        return msgspec.structs.replace(history, looks=(*history.looks, _look(here))).counts
 
     def _last_of(
         self, source: int, paper: int, trail: Sequence[_LookRow], at: int
@@ -563,7 +571,7 @@ class Papers:
     def as_of(self, paper: Paper, at: int) -> Paper:
         """The paper with the words and the listing it had at an instant."""
         before = self._words.before(paper.row, at)
-        return msgspec.structs.replace(paper, **_revived(before)) if before else paper
+        return msgspec.structs.replace(paper, **revived(before)) if before else paper
 
     def history(self, row: int, until: int | None = None) -> History:
         """Everything remembered of a paper's listing, counts and places up to an instant."""
@@ -577,7 +585,7 @@ class Papers:
         end = until if until is not None else 2**53
         looks = self._conn.execute(
             "select at, source, upvotes, comments, stars from sightings"
-            " where paper = ? and at <= ? order by at",
+            " where paper = ? and at <= ? order by at, source",
             (row, end),
         )
         return History(
@@ -657,14 +665,6 @@ def _look(row: Sequence[Any]) -> Look:
     return Look(at=row[0], source=row[1], upvotes=row[2], comments=row[3], stars=row[4])
 
 
-def _known_by(looks: Iterable[_LookRow], here: _LookRow) -> Counts:
-    """The latest known counts, where newer sightings than this are stored already."""
-    counts: list[int | None] = [None, None, None]
-    for _, _, *seen in (*looks, here):
-        counts = [new if new is not None else old for new, old in zip(seen, counts, strict=True)]
-    return Counts(upvotes=counts[0], comments=counts[1], stars=counts[2])
-
-
 def _history(paper: _Known, looks: Iterable[_LookRow]) -> History:
     return History(
         listed_at=paper.listed_at,
@@ -700,7 +700,8 @@ def _paper(row: Sequence[Any]) -> Paper:
     )
 
 
-def _revived(before: dict[str, Any]) -> dict[str, Any]:
+def revived(before: dict[str, Any]) -> dict[str, Any]:
+    """Fields of a paper as they were before a change, from their stored form."""
     values = dict(before)
     if values.get("listed_at") is not None:
         values["listed_at"] = from_unix(values["listed_at"])

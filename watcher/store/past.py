@@ -1,0 +1,144 @@
+"""The records as a back-test reads them: everything once, in the order it was written.
+
+Owns no table and writes nothing. Must not judge: that is ``watcher.backtest``.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from datetime import date, datetime
+from itertools import groupby
+from operator import itemgetter
+
+import msgspec
+
+from watcher.clock import from_text
+from watcher.model import CheckOutcome, Look, Paper, Value
+from watcher.store.papers import Papers, revived
+from watcher.store.sources import unpack
+
+_fills = msgspec.json.Decoder(dict[str, int])
+_before = msgspec.json.Decoder(dict[str, object])
+_AT_ONCE = 500
+
+
+class PastSource(Value, frozen=True, kw_only=True):
+    """A source as the records know it."""
+
+    id: int
+    name: str
+    url: str
+    family: str
+    day: date | None = None
+    """Of a past day of a daily source."""
+
+
+class PastCheck(Value, frozen=True, kw_only=True):
+    """A good visit."""
+
+    source: int
+    at: datetime
+    outcome: CheckOutcome
+    shows: frozenset[str] = frozenset()
+    """Fields its page showed; empty for an unchanged one."""
+
+
+class PastPaper(Value, frozen=True, kw_only=True):
+    """A paper with all it was known as."""
+
+    row: int
+    key: str
+    first_seen_at: int
+    since: tuple[int, ...]
+    """Unix seconds at which its words or its listing changed, in time order."""
+    versions: tuple[Paper, ...]
+    """One more than ``since``: before the first change, after it, and so on."""
+
+
+class Past:
+    """Every statement of a back-test."""
+
+    def __init__(self, conn: sqlite3.Connection, papers: Papers) -> None:
+        self._conn = conn
+        self._papers = papers
+
+    def sources(self) -> tuple[PastSource, ...]:
+        """All sources ever visited or imported."""
+        rows = self._conn.execute("select id, name, url, family from sources order by id")
+        return tuple(
+            PastSource(id=i, name=name, url=url, family=family, day=_day_of(name, family))
+            for i, name, url, family in rows
+        )
+
+    def count_checks(self) -> int:
+        """How many good visits there are."""
+        row = self._conn.execute(
+            "select count(*) from checks where outcome in ('ok', 'unchanged')"
+        ).fetchone()
+        return int(row[0])
+
+    def checks(self) -> Iterator[PastCheck]:
+        """The good visits in the order in which they were recorded."""
+        rows = self._conn.execute(
+            "select source, at, outcome, fills from checks"
+            " where outcome in ('ok', 'unchanged') order by id"
+        )
+        for source, at, outcome, fills in rows:
+            yield PastCheck(
+                source=source,
+                at=from_text(at),
+                outcome=CheckOutcome(outcome),
+                shows=frozenset(_fills.decode(fills)) if fills else frozenset(),
+            )
+
+    def orders(self) -> dict[int, list[tuple[int, bool, list[int]]]]:
+        """Per source the pages that differed from the one before: time, ranked, papers."""
+        found: dict[int, list[tuple[int, bool, list[int]]]] = {}
+        for source, at, ranked, papers in self._conn.execute(
+            "select source, at, ranked, papers from orders order by source, at"
+        ):
+            found.setdefault(source, []).append((at, bool(ranked), unpack(papers)))
+        return found
+
+    def sightings(self) -> dict[tuple[int, int], list[tuple[int, Look]]]:
+        """Per visit (time, source) the papers whose counts it stored."""
+        found: dict[tuple[int, int], list[tuple[int, Look]]] = {}
+        for paper, at, source, upvotes, comments, stars in self._conn.execute(
+            "select paper, at, source, upvotes, comments, stars from sightings"
+        ):
+            look = Look(at=at, source=source, upvotes=upvotes, comments=comments, stars=stars)
+            found.setdefault((at, source), []).append((paper, look))
+        return found
+
+    def papers(self) -> Iterator[PastPaper]:
+        """Every paper, with what it was known as before."""
+        revisions = self._conn.execute(
+            "select paper, until, before from revisions order by paper, until"
+        )
+        changes = {row: list(found) for row, found in groupby(revisions, key=itemgetter(0))}
+        born = self._conn.execute("select id, key, first_seen_at from papers order by id")
+        while page := born.fetchmany(_AT_ONCE):
+            papers = self._papers.many([row for row, _, _ in page])
+            for (row, key, first), paper in zip(page, papers, strict=True):
+                known = changes.get(row, ())
+                yield PastPaper(
+                    row=row,
+                    key=key,
+                    first_seen_at=first,
+                    since=tuple(until for _, until, _ in known),
+                    versions=_versions(paper, [before for _, _, before in known]),
+                )
+
+
+def _versions(paper: Paper, changes: list[str]) -> tuple[Paper, ...]:
+    """What it was before each change, the latest as it is."""
+    found = [paper]
+    for before in reversed(changes):
+        found.append(msgspec.structs.replace(found[-1], **revived(_before.decode(before))))
+    return tuple(reversed(found))
+
+
+def _day_of(name: str, family: str) -> date | None:
+    _, at, day = name.rpartition("@")
+    return date.fromisoformat(day) if at and name != family else None
