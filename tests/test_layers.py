@@ -10,8 +10,8 @@ PACKAGE = Path(__file__).resolve().parent.parent / "watcher"
 LAYERS = {
     0: {"__init__", "model", "errors"},
     1: {
-        "agenda", "case", "clock", "config", "digest", "doubt", "growth", "guard", "identity",
-        "inflate", "judgement", "matching", "page", "politeness", "prior", "query", "readers",
+        "agenda", "case", "clock", "config", "digest", "doubt", "growth", "guard", "hearing",
+        "identity", "inflate", "judgement", "matching", "page", "politeness", "prior", "query", "readers",
         "reasons", "render", "rows", "rules", "sample", "schedule", "series", "text", "view", "wants",
         "wire",
     },

@@ -87,6 +87,11 @@ class _Known:
             self.fingerprint,
         ) = values
 
+    @property
+    def counts(self) -> Counts:
+        """The latest known."""
+        return Counts(upvotes=self.upvotes, comments=self.comments, stars=self.stars)
+
 
 _KNOWN = (
     "id, key, first_seen_at, listed_on, listed_at, listed_exact, upvotes, comments, stars,"
@@ -215,11 +220,9 @@ class Papers:
             else:
                 seen = list(last)  # a rounded count that agrees is the exact one
             here: _LookRow = (at, source, seen[0], seen[1], seen[2])
-            counts = None
-            if live or fresh or not self._has_newer(paper.row, at):
+            latest = live or fresh or not self._has_newer(paper.row, at)
+            if latest:
                 _lay_over(paper, seen)
-            elif visits:
-                counts = self._known_by(paper.row, here)
             if before != (paper.upvotes, paper.comments, paper.stars, paper.fingerprint):
                 updates.append(
                     (paper.upvotes, paper.comments, paper.stars, paper.fingerprint, paper.row)
@@ -230,8 +233,7 @@ class Papers:
                 card=card,
                 fresh=fresh,
                 moved=moved,
-                counts=counts
-                or Counts(upvotes=paper.upvotes, comments=paper.comments, stars=paper.stars),
+                counts=self._known_by(paper.row, here) if visits and not latest else paper.counts,
                 history=_history(paper, (*trail.past, *trail.recent, here)),
                 version=paper.fingerprint,
             )
