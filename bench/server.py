@@ -45,7 +45,7 @@ def pages_folder() -> Path:
 
     They are kept from one run to the next (their making takes half a minute).
     """
-    memory = Path("/dev/shm")  # noqa: S108 - pages that anyone may read
+    memory = Path("/dev/shm")
     roomy = memory.is_dir() and shutil.disk_usage(memory).free > SPACE
     parent = memory if roomy and os.access(memory, os.W_OK) else Path(tempfile.gettempdir())
     return parent / f"paper-watcher-bench-{os.getuid()}"
