@@ -17,7 +17,9 @@ from sqlite_utils import Database
 from watcher.store.connection import connect, translated
 from watcher.store.events import Events
 from watcher.store.outbox import Outbox
+from watcher.store.pages import Pages
 from watcher.store.papers import Papers
+from watcher.store.people import People
 from watcher.store.sources import Sources
 from watcher.store.standing import Standing
 
@@ -34,6 +36,8 @@ class Records:
         self.events = Events(self.conn, self.papers)
         self.standing = Standing(self.conn)
         self.outbox = Outbox(self.conn, self.standing)
+        self.pages = Pages(self.conn, self.papers, self.events)
+        self.people = People(self.conn, self.outbox)
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[Records]:

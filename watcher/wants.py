@@ -1,0 +1,453 @@
+"""What a subscriber wants: their wishes, when they are due, which changes match, their tokens.
+
+Pure. Owns the wishes of one person, the choice of what they are told, and the signed tokens
+that stand in their links. Must not know the store, mail or the web, or read a clock.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime, time, timedelta
+from enum import StrEnum
+from typing import Annotated
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from watcher.config.values import EVERY_DAY, Hours, Weekday
+from watcher.digest import count_kinds
+from watcher.errors import QueryError, WatcherError
+from watcher.identity import digest_of, event_id
+from watcher.matching import Doc, doc_of
+from watcher.model import Change, Counts, Digest, Event, EventType, Paper, Section, Value
+from watcher.query import Query, compile_query
+from watcher.schedule import next_digest
+
+OWN_QUERY = ""
+"""The topic that an own query is, beside the names of rules."""
+MUTE_FOR = timedelta(days=14)
+LOOK_BACK = timedelta(days=7)
+"""A paper that passes someone's threshold later than this after its change is not told."""
+SHARED_PREFIX = "s:"
+"""Of the batches made here, so that they are never taken for a channel's own."""
+MAX_VOTES = 1_000_000
+
+
+class BadWish(WatcherError):
+    """A wish that cannot be followed; ``field`` is the one to correct."""
+
+    def __init__(self, message: str, field: str) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class Frequency(StrEnum):
+    """How often somebody is written to."""
+
+    INSTANT = "instant"
+    DAILY = "daily"
+    WEEKLY = "weekly"
+
+    @property
+    def less(self) -> Frequency:
+        """One step less often."""
+        return Frequency.DAILY if self is Frequency.INSTANT else Frequency.WEEKLY
+
+
+class SubscriberState(StrEnum):
+    """Asked and not yet confirmed, written to, or gone (and kept, so that it can be undone)."""
+
+    ASKED = "asked"
+    ACTIVE = "active"
+    LEFT = "left"
+
+
+class Wishes(Value, frozen=True, kw_only=True):
+    """What one person wants to be told, and when."""
+
+    topics: tuple[str, ...] = ()
+    """Names of rules; their changes."""
+    query: str | None = None
+    """An own query over all papers that were seen."""
+    min_upvotes: Annotated[int, msgspec.Meta(ge=0, le=MAX_VOTES)] = 0
+    frequency: Frequency = Frequency.DAILY
+    hour: Annotated[int, msgspec.Meta(ge=0, le=23)] = 8
+    """Local; of daily and weekly mails."""
+    weekday: Annotated[int, msgspec.Meta(ge=0, le=6)] = 0
+    """0 is Monday; of weekly mails."""
+    timezone: str = "UTC"
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The zone of their hour and of the times they read."""
+        return ZoneInfo(self.timezone)
+
+
+class Subscriber(Value, frozen=True, kw_only=True):
+    """Someone who asked to be written to."""
+
+    id: int
+    handle: str
+    """Random; stands in tokens instead of the address."""
+    address: str
+    state: SubscriberState
+    wishes: Wishes
+    asked: Wishes | None = None
+    """Wishes that wait for a confirmation."""
+    asked_at: datetime | None = None
+    nonce: str = ""
+    muted: Mapping[str, datetime] = {}
+    """Topic to the end of its mute; ended ones may still be there."""
+    created_at: datetime
+    confirmed_at: datetime | None = None
+    left_at: datetime | None = None
+    told_cursor: int = 0
+    told_at: datetime | None = None
+    mailed_at: datetime | None = None
+    due_at: datetime | None = None
+
+    def mutes(self, topic: str, now: datetime) -> datetime | None:
+        """Until when a topic is muted; None when it is not."""
+        until = self.muted.get(topic)
+        return until if until is not None and until > now else None
+
+
+# --- checking wishes --------------------------------------------------------------------
+
+
+def checked(wishes: Wishes, offered: Sequence[str]) -> Wishes:
+    """The wishes, tidied; raises ``BadWish`` for what cannot be followed.
+
+    ``offered`` are the names of the rules there are; topics that are gone are dropped.
+    """
+    query = (wishes.query or "").strip() or None
+    topics = tuple(name for name in offered if name in wishes.topics)
+    if not topics and query is None:
+        raise BadWish("Choose a topic, or write a query of your own.", "topics")
+    if query is not None:
+        try:
+            compile_query(query)
+        except QueryError as exc:
+            raise BadWish(f"The query cannot be read: {exc}", "query") from exc
+    try:
+        ZoneInfo(wishes.timezone)
+    except (KeyError, ValueError, OSError) as exc:
+        raise BadWish(
+            "There is no such time zone; write for example Europe/Berlin.", "timezone"
+        ) from exc
+    return msgspec.structs.replace(wishes, topics=topics, query=query)
+
+
+# --- when -------------------------------------------------------------------------------
+
+
+class _Table(Value, frozen=True, kw_only=True):
+    """Wishes as the schedule reads them."""
+
+    digest: time
+    zone: ZoneInfo
+    days: tuple[Weekday, ...] = EVERY_DAY
+    quiet_hours: Hours | None = None
+
+
+def next_due(wishes: Wishes, now: datetime) -> datetime:
+    """The next time after ``now`` at which they are to be written to.
+
+    Instant means the next full hour; an hour that does not exist on a day is the first that does.
+    """
+    if wishes.frequency is Frequency.INSTANT:
+        return now.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
+    weekly = wishes.frequency is Frequency.WEEKLY
+    table = _Table(
+        digest=time(wishes.hour),
+        zone=wishes.zone,
+        days=(Weekday(wishes.weekday),) if weekly else EVERY_DAY,
+    )
+    return next_digest(table, now)[1]
+
+
+# --- what -------------------------------------------------------------------------------
+
+
+class Window(Value, frozen=True, kw_only=True):
+    """Everything one pass over the events looks at; made once for all subscribers."""
+
+    now: datetime
+    events: tuple[Event, ...]
+    """Changes of the last days, baselines left out, oldest first; papers as they are now."""
+    young: tuple[Paper, ...] = ()
+    """Papers that began within ``LOOK_BACK``, for own queries."""
+    votes_at: Callable[[datetime], Mapping[int, int]] = lambda _: {}
+    """The counts that were known at an instant, by the paper's row."""
+    sources: Mapping[int, tuple[str, ...]] = {}
+    """The sources that showed a paper, where a query asks for them."""
+    docs: dict[int, Doc] = msgspec.field(default_factory=dict)
+    """Papers as queries see them, filled as they are asked for."""
+
+    def doc(self, paper: Paper) -> Doc:
+        """A paper as queries see it: folded once for all who ask."""
+        doc = self.docs.get(paper.row)
+        if doc is None:
+            doc = doc_of(paper, now=self.now, sources=self.sources.get(paper.row, ()))
+            self.docs[paper.row] = doc
+        return doc
+
+
+class Wanting(Value, frozen=True, kw_only=True):
+    """All that decides what a subscriber is told: equal ones are told the same."""
+
+    topics: tuple[str, ...]
+    """Those that are not muted."""
+    query: str | None
+    min_upvotes: int
+    cursor: int
+    """They have been told of what came up to here."""
+    since: datetime | None
+    """And that was at this time."""
+
+
+def wanting(subscriber: Subscriber, now: datetime) -> Wanting:
+    """What decides about a subscriber's next message."""
+    wishes = subscriber.wishes
+    heard = tuple(topic for topic in wishes.topics if subscriber.mutes(topic, now) is None)
+    silent = subscriber.mutes(OWN_QUERY, now) is not None
+    return Wanting(
+        topics=tuple(sorted(heard)),
+        query=None if silent else wishes.query,
+        min_upvotes=wishes.min_upvotes,
+        cursor=subscriber.told_cursor,
+        since=subscriber.told_at,
+    )
+
+
+def choose(wanting: Wanting, window: Window) -> tuple[Event, ...]:
+    """The changes to tell, each paper and kind once, oldest first.
+
+    A change is told when it came after the last look; and, under a threshold, when its paper
+    has passed it since. For an own query every paper that was seen counts, whether or not a
+    rule spoke about it: it is new when it first matches.
+    """
+    chosen: dict[tuple[int, EventType], Event] = {}
+    before = _votes_before(wanting, window)
+    query = compile_query(wanting.query) if wanting.query else None
+    for event in window.events:
+        paper = event.paper
+        if paper is None or (paper.row, event.type) in chosen:
+            continue
+        if not _is_due(event, wanting, before, window):
+            continue
+        if event.rule in wanting.topics or (
+            query is not None and event.type is not EventType.NEW and _matches(query, paper, window)
+        ):
+            chosen[paper.row, event.type] = event
+    if query is not None:
+        for event in _new_to(query, wanting, before, window):
+            assert event.paper is not None  # noqa: S101 - made so
+            chosen.setdefault((event.paper.row, EventType.NEW), event)
+    return _without_lesser(chosen.values())
+
+
+def _votes_before(wanting: Wanting, window: Window) -> Mapping[int, int]:
+    if wanting.since is None or not (wanting.min_upvotes or wanting.query):
+        return {}
+    return window.votes_at(wanting.since)
+
+
+def _is_due(event: Event, wanting: Wanting, before: Mapping[int, int], window: Window) -> bool:
+    assert event.paper is not None  # noqa: S101 - the caller asked
+    fresh = event.cursor > wanting.cursor
+    if not wanting.min_upvotes:
+        return fresh
+    if window.now - event.at > LOOK_BACK and not fresh:
+        return False
+    if _upvotes(event) < wanting.min_upvotes:
+        return False
+    return fresh or before.get(event.paper.row, 0) < wanting.min_upvotes
+
+
+def _upvotes(event: Event) -> int:
+    now = event.paper.upvotes if event.paper else None
+    return max(now or 0, event.counts.upvotes or 0)
+
+
+def _new_to(
+    query: Query, wanting: Wanting, before: Mapping[int, int], window: Window
+) -> Iterable[Event]:
+    """A change for each paper that has come to satisfy an own query since the last look."""
+    need = wanting.min_upvotes
+    for paper in window.young:
+        if (paper.upvotes or 0) < need:
+            continue
+        seen = wanting.since is not None and paper.first_seen_at <= wanting.since
+        if seen and before.get(paper.row, 0) >= need:
+            continue  # if it matches, it did so then
+        if _matches(query, paper, window):
+            yield _own_change(query, paper, need, window.now)
+
+
+def _matches(query: Query, paper: Paper, window: Window) -> bool:
+    return query.match(window.doc(paper)) is True
+
+
+def _own_change(query: Query, paper: Paper, need: int, now: datetime) -> Event:
+    votes = "" if paper.upvotes is None else f"{paper.upvotes} votes"
+    asked = f", needs {need}" if need else ""
+    reason = f"new: {votes}{asked}" if votes else "new"
+    return Event(
+        cursor=0,
+        id=event_id(f"query {query.text}", paper.name, Change.NEW.value),
+        type=EventType.NEW,
+        at=now,
+        rule="your query",
+        paper=paper,
+        counts=Counts(upvotes=paper.upvotes, comments=paper.comments, stars=paper.stars),
+        reason=f"{reason} · matches {query.text}",
+        strength=(paper.upvotes or 0) / 20,
+    )
+
+
+def _without_lesser(events: Iterable[Event]) -> tuple[Event, ...]:
+    """Of a paper that is new and rising at once, the rising."""
+    kept = list(events)
+    rising = {e.paper.row for e in kept if e.paper and e.type is EventType.RISING}
+    return tuple(
+        sorted(
+            (
+                e
+                for e in kept
+                if not (e.type is EventType.NEW and e.paper and e.paper.row in rising)
+            ),
+            key=lambda e: (e.cursor or 2**62, e.id),
+        )
+    )
+
+
+def batch_name(day: str, events: Iterable[Event]) -> str:
+    """The name of a shared batch: a local date and a hash of what it tells."""
+    return SHARED_PREFIX + day + ":" + digest_of("shared", *sorted(e.id for e in events))
+
+
+# --- once more, just before sending -------------------------------------------------------
+
+
+def why_unwanted(subscriber: Subscriber | None) -> str | None:
+    """Why nothing is sent to an address any more; None when it is still subscribed."""
+    if subscriber is None:
+        return "no subscriber has this address any more"
+    if subscriber.state is not SubscriberState.ACTIVE:
+        return "they have unsubscribed"
+    return None
+
+
+def tailor(digest: Digest, subscriber: Subscriber, now: datetime) -> Digest | None:
+    """A composed digest without what its reader no longer wants; None when nothing is left.
+
+    Only takes away: what is told is otherwise what was composed.
+    """
+    wishes = subscriber.wishes
+    query = compile_query(wishes.query) if wishes.query else None
+    if query is not None and subscriber.mutes(OWN_QUERY, now):
+        query = None
+    heard = {topic for topic in wishes.topics if subscriber.mutes(topic, now) is None}
+
+    def wants(rules: Iterable[str], event: Event) -> bool:
+        if event.paper is None or _upvotes(event) < wishes.min_upvotes:
+            return False
+        by_query = query is not None and (query.match(doc_of(event.paper, now=now)) is not False)
+        return by_query or not heard.isdisjoint(rules)
+
+    sections = []
+    for section in digest.sections:
+        kept = tuple(entry for entry in section.entries if wants(entry.rules, entry.event))
+        if kept:
+            sections.append(Section(title=section.title, entries=kept, note=section.note))
+    if not sections:
+        return None
+    left = sum(len(section.entries) for section in sections)
+    if left == len(digest.entries):
+        return digest
+    shown = [entry for section in sections for entry in section.entries]
+    day, colon, _ = digest.title.partition(": ")
+    title = f"{day}: {count_kinds(shown)}" if colon and not digest.instant else count_kinds(shown)
+    return msgspec.structs.replace(digest, sections=tuple(sections), title=title)
+
+
+# --- tokens -----------------------------------------------------------------------------
+
+_TOKEN = re.compile(r"([A-Za-z0-9_-]{12})([A-Za-z0-9_-]{22})")
+
+
+class Purpose(StrEnum):
+    """What a token opens; a token for one opens no other."""
+
+    CONFIRM = "confirm"
+    PREFERENCES = "preferences"
+    UNSUBSCRIBE = "unsubscribe"
+
+
+CONFIRM_WITHIN = timedelta(days=7)
+"""A confirmation comes within this time, or is asked for anew."""
+
+
+def begins_anew(subscriber: Subscriber, now: datetime) -> bool:
+    """Whether someone who comes (back) begins with what is told from now on.
+
+    Who left a short while ago and undoes it loses nothing of what came meanwhile.
+    """
+    if subscriber.state is SubscriberState.ACTIVE:
+        return False
+    left = subscriber.left_at
+    return left is None or subscriber.told_at is None or now - left > LOOK_BACK
+
+
+class Tokens:
+    """Signed tokens: a random handle and a MAC, never an address. They do not expire."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+
+    def make(self, purpose: Purpose, handle: str, nonce: str = "") -> str:
+        """34 characters that open one thing for one subscriber."""
+        return handle + self._mac(purpose.value, handle, nonce)
+
+    def handle(self, token: str) -> str | None:
+        """Whom a token speaks of; says nothing about whether it is genuine."""
+        found = _TOKEN.fullmatch(token)
+        return found[1] if found else None
+
+    def opens(self, token: str, purpose: Purpose, nonce: str = "") -> bool:
+        """Whether a token was made here for this purpose."""
+        found = _TOKEN.fullmatch(token)
+        if found is None:
+            return False
+        return hmac.compare_digest(found[2], self._mac(purpose.value, found[1], nonce))
+
+    def seal(self, *parts: str) -> str:
+        """22 characters that only this key gives for these parts."""
+        return self._mac("seal", *parts)
+
+    def is_seal(self, seal: str, *parts: str) -> bool:
+        """Whether a seal belongs to these parts, compared in constant time."""
+        return hmac.compare_digest(
+            seal.encode("utf-8", "surrogatepass"), self._mac("seal", *parts).encode()
+        )
+
+    def _mac(self, *parts: str) -> str:
+        message = "\x1f".join(parts).encode("utf-8", "surrogatepass")
+        mac = hmac.digest(self._key, message, hashlib.sha256)
+        return base64.urlsafe_b64encode(mac[:16]).rstrip(b"=").decode()
+
+
+def handle_of(random: bytes) -> str:
+    """Nine random bytes as a handle of twelve characters."""
+    return base64.urlsafe_b64encode(random[:9]).decode()
+
+
+def mask(address: str) -> str:
+    """``m…@example.org``: enough for its owner to know it."""
+    local, _, domain = address.rpartition("@")
+    return f"{local[:1]}…@{domain}"

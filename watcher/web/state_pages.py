@@ -1,0 +1,220 @@
+"""The pages of the watcher's own state: sources with their gaps, deliveries with what is stuck.
+
+Owns which facts stand there, and the resending of a message. Must not write SQL or send.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from itertools import pairwise
+from typing import Any
+
+from aiohttp import web
+
+from watcher.model import MessageState, Value
+from watcher.store import Records, SourceState
+from watcher.store.pages import Visit
+from watcher.text import count_of
+from watcher.web import plots
+from watcher.web.common import Problem, context_of, render, see_other
+from watcher.web.context import WebContext
+from watcher.web.pages import PER_PAGE
+
+_STRIP = 96
+"""Cells of a strip of visits: quarters of an hour of the last day."""
+
+
+# --- sources ----------------------------------------------------------------------------
+
+
+class SourceLine(Value, frozen=True, kw_only=True):
+    """A source with its last day."""
+
+    name: str
+    url: str
+    state: SourceState | None
+    every: timedelta | None
+    visits: tuple[Visit, ...]
+    strip: str
+    good: int
+    failed: int
+    gaps: tuple[tuple[datetime, datetime], ...]
+
+    @property
+    def health(self) -> str:
+        """``ok``, ``failing`` or ``waiting`` (never visited)."""
+        if self.state is None or self.state.last_check_at is None:
+            return "waiting"
+        return "failing" if self.state.failing_since else "ok"
+
+
+async def sources(request: web.Request) -> web.Response:
+    """Every source: is it seen, since when, what was missed, and how polite we are."""
+    context = context_of(request)
+    now = context.now
+    start = _whole_or(request.query.get("start"), 0)
+    configured = context.config.sources
+
+    def look(records: Records) -> tuple[list[SourceLine], int, dict[str, int]]:
+        states = {state.name: state for state in records.sources.states()}
+        ordered = sorted(configured, key=lambda s: not _is_failing(states.get(s.name)))
+        lines = [
+            _source_line(records, source, states.get(source.name), now)
+            for source in ordered[start : start + PER_PAGE]
+        ]
+        days = sum(state.family != state.name for state in states.values())
+        return lines, days, records.pages.count_visits(now - timedelta(days=1))
+
+    lines, days, visits = await context.store.read(look)
+    following = start + PER_PAGE
+    return render(
+        request,
+        "sources.html",
+        lines=lines,
+        days=days,
+        visits=visits,
+        start=start,
+        next=following if following < len(configured) else None,
+        total=len(configured),
+        failing=sum(line.health == "failing" for line in lines),
+        ledger=tuple(context.ledger()),
+    )
+
+
+def _whole_or(text: str | None, default: int) -> int:
+    if text and text.isascii() and text.isdecimal() and len(text) < 7:
+        return int(text)
+    return default
+
+
+def _is_failing(state: SourceState | None) -> bool:
+    return state is not None and state.failing_since is not None
+
+
+def _source_line(
+    records: Records, source: Any, state: SourceState | None, now: datetime
+) -> SourceLine:
+    since = now - timedelta(days=1)
+    visits = records.pages.visits(state.id, since) if state else ()
+    good = [v.at for v in visits if v.outcome in ("ok", "unchanged")]
+    failed = sum(v.outcome not in ("ok", "unchanged") for v in visits)
+    begin = max(since, state.first_ok_at) if state and state.first_ok_at else now
+    return SourceLine(
+        name=source.name,
+        url=source.url,
+        state=state,
+        every=source.every,
+        visits=visits,
+        strip=_strip(source.name, visits, since, now),
+        good=len(good),
+        failed=failed,
+        gaps=_gaps(good, begin, now, source.every),
+    )
+
+
+def _gaps(
+    good: Sequence[datetime], begin: datetime, now: datetime, every: timedelta
+) -> tuple[tuple[datetime, datetime], ...]:
+    """Stretches without a good visit that are clearly longer than the interval."""
+    longest = max(every * 3, timedelta(minutes=30))
+    times = [begin, *good, now]
+    return tuple((before, after) for before, after in pairwise(times) if after - before > longest)
+
+
+def _strip(name: str, visits: Sequence[Visit], since: datetime, now: datetime) -> str:
+    worst = {"none": 0, "unchanged": 1, "ok": 1, "quarantined": 2, "failed": 3}
+    cells: list[tuple[str, int]] = [("none", 0)] * _STRIP
+    width = (now - since) / _STRIP
+    for visit in visits:
+        i = min(max(int((visit.at - since) / width), 0), _STRIP - 1)
+        outcome, count = cells[i]
+        worse = visit.outcome if worst.get(visit.outcome, 3) >= worst[outcome] else outcome
+        cells[i] = (worse if worse in worst else "failed", count + 1)
+    failed = sum(v.outcome not in ("ok", "unchanged") for v in visits)
+    label = f"Visits of {name} in the last 24 hours: {len(visits)}, of which {failed} failed"
+    words = [
+        (outcome, f"{count_of(count, 'visit')}, {outcome}" if count else "no visit")
+        for outcome, count in cells
+    ]
+    return plots.strip(words, label=label)
+
+
+# --- deliveries -------------------------------------------------------------------------
+
+
+class ChannelLine(Value, frozen=True, kw_only=True):
+    """A channel as the page of deliveries shows it."""
+
+    name: str
+    type: str
+    state: str
+    """``works``, ``failing``, ``disabled``, ``muted``, ``off`` or ``orphaned``."""
+    note: str
+    waiting: int
+    last_sent_at: datetime | None
+
+
+async def deliveries(request: web.Request) -> web.Response:
+    """Messages that wait or died, the latest that went, and how the channels stand."""
+    context = context_of(request)
+    now = context.now
+
+    def look(records: Records) -> dict[str, Any]:
+        outbox = records.outbox
+        return {
+            "waiting": outbox.lines(state=MessageState.WAITING, limit=50),
+            "dead": outbox.lines(state=MessageState.DEAD, limit=50),
+            "sent": outbox.lines(state=MessageState.SENT, limit=25),
+            "counts": outbox.counts(),
+            "channels": _channel_lines(records, context, now),
+            "suppressed": records.standing.suppressed(),
+        }
+
+    found = await context.store.read(look)
+    resent = request.query.get("resent")
+    return render(request, "deliveries.html", **found, resent=resent)
+
+
+def _channel_lines(records: Records, context: WebContext, now: datetime) -> list[ChannelLine]:
+    waiting = {w.channel: w.messages for w in records.outbox.waiting()}
+    states = {state.name: state for state in records.standing.all()}
+    configured = {channel.name: channel for channel in context.config.channels}
+    lines = []
+    for name in [*configured, *(n for n in states if n not in configured)]:
+        state, channel = states.get(name), configured.get(name)
+        how, note = "works", ""
+        if channel is None:
+            how, note = "orphaned", "left the config; its messages are kept"
+            if not waiting.get(name):
+                continue
+        elif not channel.enabled:
+            how, note = "off", "enabled = false in the config"
+        elif state is not None and state.disabled:
+            how, note = "disabled", state.disabled_why or ""
+        elif state is not None and state.muted(now):
+            how, note = "muted", f"until {state.muted_until:%d %b %H:%M} UTC"
+        elif state is not None and state.failing_since is not None:
+            how, note = "failing", state.last_error or ""
+        lines.append(
+            ChannelLine(
+                name=name,
+                type=channel.type if channel else "",
+                state=how,
+                note=note,
+                waiting=waiting.get(name, 0),
+                last_sent_at=state.last_sent_at if state else None,
+            )
+        )
+    return lines
+
+
+async def resend(request: web.Request) -> web.Response:
+    """Send a message once more: the same key, the same words."""
+    context = context_of(request)
+    key = request.match_info["key"]
+    done = await context.store.write(lambda r: r.outbox.resend(key, context.now))
+    if not done:
+        raise Problem(404, "No such message", "It may have been pruned since the page was loaded.")
+    context.mail_ready()
+    return see_other("/deliveries?resent=1")
