@@ -1,5 +1,6 @@
 """The verbs, as a person or a script calls them."""
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -15,11 +16,13 @@ from tests.conftest import ROOT, SHARED, needs_shared
 from watcher.cli import VERBS, main
 from watcher.demo.site import Site, serve
 from watcher.demo.world import World
+from watcher.store import open_records
 
-CARD_KEYS = (
-    "rank paper_id title abstract ai_summary authors author_count published_on listed_at upvotes "
-    "comments stars github project organization submitted_by keywords thumbnail"
-).split()
+CARD_KEYS = [
+    "rank", "paper_id", "title", "abstract", "ai_summary", "authors", "author_count",
+    "published_on", "listed_at", "upvotes", "comments", "stars", "github", "project",
+    "organization", "submitted_by", "keywords", "thumbnail",
+]  # fmt: skip
 
 
 def call(capsys, *args):
@@ -33,8 +36,6 @@ def call(capsys, *args):
 @pytest.fixture(scope="module")
 def site():
     """The stand-in site, on a thread of its own, at a fixed time."""
-    import asyncio
-
     now = datetime(2026, 11, 18, 15, tzinfo=UTC)
     ready, done, where = threading.Event(), threading.Event(), []
 
@@ -277,10 +278,10 @@ def test_import_remembers_only_and_again_changes_nothing(capsys, config, tmp_pat
 
 @needs_shared
 def test_the_dumps_give_every_card(capsys):
-    found = []
-    for path in sorted((SHARED / "dumps").glob("*.txt")):
-        found.append(len(json.loads(call(capsys, "parse", path)[1])["cards"]))
-    assert found == [88, 49, 45]
+    dumps = sorted((SHARED / "dumps").glob("*.txt"))
+    assert [len(json.loads(call(capsys, "parse", path)[1])["cards"]) for path in dumps] == [
+        88, 49, 45,
+    ]  # fmt: skip
 
 
 # --- the real program ----------------------------------------------------------------------
@@ -330,8 +331,6 @@ def test_ctrl_c_in_an_import_leaves_whole_files_and_can_be_resumed(config, tmp_p
         time.sleep(0.005)
     importing.send_signal(2)
     importing.communicate(timeout=20)
-    from watcher.store import open_records
-
     with open_records(database) as records:
         assert records.papers.count()[0] % 20 == 0
         assert records.conn.execute("pragma quick_check").fetchone()[0] == "ok"

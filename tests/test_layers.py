@@ -8,16 +8,25 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / "watcher"
 
 LAYERS = {
-    0: {"__init__", "model", "errors"},
-    1: {
-        "agenda", "case", "clock", "config", "digest", "doubt", "growth", "guard", "hearing",
-        "identity", "inflate", "judgement", "matching", "page", "politeness", "prior", "query", "readers",
-        "reasons", "render", "rows", "rules", "sample", "schedule", "series", "text", "view", "wants",
-        "wire",
+    0: {
+        "__init__", "errors", "model",
     },
-    2: {"archive", "channels", "fetch", "service", "store", "telemetry"},
-    3: {"backtest", "care", "deliver", "health", "learning", "owed", "people", "record", "visit", "watch", "why"},
-    4: {"cli", "daemon", "demo", "web"},
+    1: {
+        "agenda", "case", "clock", "config", "digest", "doubt", "growth", "guard",
+        "hearing", "identity", "inflate", "judgement", "matching", "page", "politeness",
+        "prior", "query", "readers", "reasons", "render", "rows", "rules", "sample",
+        "schedule", "series", "text", "view", "wants", "wire",
+    },
+    2: {
+        "archive", "channels", "fetch", "service", "store", "telemetry",
+    },
+    3: {
+        "backtest", "care", "deliver", "health", "learning", "owed", "people", "record",
+        "visit", "watch", "why",
+    },
+    4: {
+        "cli", "daemon", "demo", "web",
+    },
 }  # fmt: skip
 LEVEL = {name: level for level, names in LAYERS.items() for name in names}
 HOME = {

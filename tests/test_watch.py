@@ -1,6 +1,7 @@
 """One visit of one source: what it stores, what it skips, and what a bad page does not do."""
 
 import contextlib
+import gzip
 import hashlib
 from datetime import UTC, datetime, timedelta
 
@@ -8,7 +9,7 @@ import pytest
 
 from tests import pages
 from tests.conftest import SHARED, needs_shared
-from tests.servers import FakeClock, Site, conditional, page, packed
+from tests.servers import FakeClock, Site, conditional, packed, page
 from watcher.agenda import Target
 from watcher.fetch import Fetcher, FetchOptions
 from watcher.model import Change, CheckOutcome, EventType, PageKind
@@ -102,15 +103,15 @@ async def test_what_is_there_at_the_first_look_is_known_and_what_comes_later_is_
     old, young = pages.fakes(3), pages.Fake(id="2610.00999", title="Only later", upvotes=44)
     old = [fake.but(upvotes=30) for fake in old]
     rule = compile_rule("votes", min_upvotes=20, events=[Change.NEW])
-    async with Site([page(pages.trending(old)), page(pages.trending([young, *old]))]) as site:
-        async with app_on(tmp_path / "w.db", rule) as app:
-            first = await check(app, target(site), NOW)
-            second = await check(app, target(site), NOW + timedelta(hours=1))
-            assert (first.known, first.told) == (3, 0)
-            assert (second.known, second.told) == (0, 1)
-            told = await app.store.read(lambda r: r.events.after(known=False))
-            assert [e.paper.title for e in told] == ["Only later"]
-            assert told[0].reason
+    answers = [page(pages.trending(old)), page(pages.trending([young, *old]))]
+    async with Site(answers) as site, app_on(tmp_path / "w.db", rule) as app:
+        first = await check(app, target(site), NOW)
+        second = await check(app, target(site), NOW + timedelta(hours=1))
+        assert (first.known, first.told) == (3, 0)
+        assert (second.known, second.told) == (0, 1)
+        told = await app.store.read(lambda r: r.events.after(known=False))
+        assert [e.paper.title for e in told] == ["Only later"]
+        assert told[0].reason
 
 
 async def test_a_rule_that_asks_for_it_is_told_what_is_there(tmp_path):
@@ -179,11 +180,11 @@ async def test_the_order_of_cards_does_not_matter(tmp_path):
     rule = compile_rule("votes", min_upvotes=12, tell_known=True)
     found = []
     for number, shown in enumerate((fakes, fakes[::-1])):
-        async with Site(page(pages.grid_2026(shown))) as site:
-            async with app_on(tmp_path / f"{number}.db", rule) as app:
-                await check(app, target(site, "/papers", "daily"), NOW)
-                events = await app.store.read(lambda r: r.events.after())
-                found.append({(e.id, e.reason) for e in events})
+        body = page(pages.grid_2026(shown))
+        async with Site(body) as site, app_on(tmp_path / f"{number}.db", rule) as app:
+            await check(app, target(site, "/papers", "daily"), NOW)
+            events = await app.store.read(lambda r: r.events.after())
+            found.append({(e.id, e.reason) for e in events})
     assert found[0] == found[1]
 
 
@@ -201,8 +202,6 @@ CAPTURES = {
 @needs_shared
 async def test_the_captures_are_stored_as_they_show_and_a_second_round_stores_nothing(tmp_path):
     """With ETags, a 429 in between and one truncated answer, as issue A asks."""
-    import gzip
-
     routes = {}
     for path, (name, _) in CAPTURES.items():
         body = (SHARED / "pages" / name).read_bytes()
@@ -216,25 +215,26 @@ async def test_the_captures_are_stored_as_they_show_and_a_second_round_stores_no
     truncated = page(cut, headers={"Content-Encoding": "gzip"})
     routes["/papers/date/2024-08-01"] = [truncated, whole]
     clock = FakeClock(NOW)
-    async with Site(page(b"", status=404), routes=routes) as site:
-        async with app_on(tmp_path / "w.db", clock=clock) as app:
-            first = {}
-            for path in CAPTURES:
-                checked = await check(app, target(site, path, name=path), clock.now())
-                assert checked.outcome is CheckOutcome.OK, checked.error
-                first[path] = checked.cards
-            for path, (_, cards) in CAPTURES.items():
-                assert first[path] == cards or (cards is None and first[path] > 0)
-            stored = (await counts(app))[:2]
-            clock.advance(3600)
-            for path in CAPTURES:
-                again = await check(app, target(site, path, name=path), clock.now())
-                assert again.outcome is CheckOutcome.UNCHANGED
-            assert (await counts(app))[:2] == stored
-            known = await app.store.read(lambda r: r.papers.find("2509.24002"))
-            paper = await app.store.read(lambda r: r.papers.get(known))
-            assert paper.upvotes == 118
-            assert {request.path for request in site.pages} == set(CAPTURES)
+    missing = page(b"", status=404)
+    database = tmp_path / "w.db"
+    async with Site(missing, routes=routes) as site, app_on(database, clock=clock) as app:
+        first = {}
+        for path in CAPTURES:
+            checked = await check(app, target(site, path, name=path), clock.now())
+            assert checked.outcome is CheckOutcome.OK, checked.error
+            first[path] = checked.cards
+        for path, (_, cards) in CAPTURES.items():
+            assert first[path] == cards or (cards is None and first[path] > 0)
+        stored = (await counts(app))[:2]
+        clock.advance(3600)
+        for path in CAPTURES:
+            again = await check(app, target(site, path, name=path), clock.now())
+            assert again.outcome is CheckOutcome.UNCHANGED
+        assert (await counts(app))[:2] == stored
+        known = await app.store.read(lambda r: r.papers.find("2509.24002"))
+        paper = await app.store.read(lambda r: r.papers.get(known))
+        assert paper.upvotes == 118
+        assert {request.path for request in site.pages} == set(CAPTURES)
 
 
 def _conditional(body, etag, kind):
