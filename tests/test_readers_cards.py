@@ -198,10 +198,10 @@ def test_dates_without_a_year_belong_to_the_day_the_search_was_made() -> None:
     january = datetime(2026, 1, 3, tzinfo=UTC)
     assert read(body, at=january).cards[0].published_on == date(2025, 12, 28)
     assert read(body, at=AT).cards[0].published_on == date(2025, 12, 28)
-    body = pages.search("x", [ONE], today=date(2026, 10, 5), with_island=False)
-    assert read(body, at=datetime(2027, 3, 1, tzinfo=UTC)).cards[0].published_on == date(
-        2026, 10, 4
-    )
+    winter = ONE.but(published=date(2026, 1, 16))
+    body = pages.search("x", [winter], today=date(2026, 10, 5), with_island=False)
+    later = datetime(2027, 3, 1, tzinfo=UTC)
+    assert read(body, at=later).cards[0].published_on == date(2026, 1, 16)
 
 
 def test_one_author_is_not_singularised() -> None:
@@ -243,6 +243,12 @@ def test_the_page_of_one_paper_is_read_from_its_html() -> None:
     assert (snapshot.kind, snapshot.rounded) == (PageKind.PAPER, {"stars"})
 
 
+def test_authors_of_a_paper_page_may_be_plain_text() -> None:
+    body = pages.paper_page(ONE, with_island=False)
+    body = re.sub(rb"</?button>", b"", body)
+    assert read(body).cards[0].authors == ONE.authors
+
+
 @pytest.mark.parametrize("build", [pages.grid_2024, pages.grid_2026, pages.trending])
 def test_island_and_cards_of_a_page_agree(build: Callable[[list[Fake]], bytes]) -> None:
     body = build(pages.fakes(20))
@@ -255,6 +261,12 @@ def test_island_and_cards_of_a_search_and_of_a_paper_agree() -> None:
         assert readers.cross_check(readers.parse(body, at=AT), body) == ()
 
 
+def swapped(body: bytes) -> bytes:
+    """The same page with its two articles in the other order."""
+    start, middle, end = (m.start() for m in re.finditer(b"<article|<!--]--><!--]--></div>", body))
+    return body[:start] + body[middle:end] + body[start:middle] + body[end:]
+
+
 @pytest.mark.parametrize(
     ("break_it", "said"),
     [
@@ -263,6 +275,7 @@ def test_island_and_cards_of_a_search_and_of_a_paper_agree() -> None:
         (lambda body: body.replace(b"Submitted by", b"Found by"), "submitted_by"),
         (lambda body: body.replace(b"3.29k", b"5.29k"), "stars: 2610.01234"),
         (lambda body: body.replace(b"article", b"section"), "cannot"),
+        (swapped, "another order"),
         (
             lambda body: re.sub(rb"(?s)<article.*?</article>", b"", body, count=1),
             "not among the cards",

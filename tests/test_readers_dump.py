@@ -72,9 +72,9 @@ def test_dates_without_a_year_belong_to_the_day_in_the_head() -> None:
     dump = pages.dump([fake], today=date(2026, 1, 3)).replace(b"Dec 28, 2025", b"Dec 28")
     for at in (datetime(2026, 1, 3, tzinfo=UTC), datetime(2026, 9, 1, tzinfo=UTC)):
         assert read(dump, at=at).cards[0].published_on == date(2025, 12, 28)
-    dump = pages.dump([ONE.but(published=date(2026, 9, 3))], today=date(2026, 10, 5))
+    dump = pages.dump([ONE.but(published=date(2026, 1, 16))], today=date(2026, 10, 5))
     later = datetime(2027, 4, 1, tzinfo=UTC)
-    assert read(dump, at=later).cards[0].published_on == date(2026, 9, 3)
+    assert read(dump, at=later).cards[0].published_on == date(2026, 1, 16)
 
 
 def test_the_kind_of_a_dump_comes_from_its_address_only() -> None:
@@ -161,11 +161,28 @@ def test_abstracts_of_every_shape_are_abstracts(abstract: str) -> None:
     assert pairs(read(pages.dump(papers, feet=False))) == [(f.title, f.abstract) for f in papers]
 
 
-def test_an_abstract_in_two_paragraphs_is_one_abstract() -> None:
-    first, second = PAPERS[0].abstract, PAPERS[1].abstract
-    dump = f"{HEAD}{ONE.title}\n\n{first}\n\n{second}\n\n  • 3 authors\n·\nSep 9\n\n"
-    dump += f"Quiet Engines\n\n{SHORT}"
+@pytest.mark.parametrize("foot", ["", "  • 3 authors\n·\nSep 9\n\n"])
+@pytest.mark.parametrize(
+    "second",
+    [
+        PAPERS[1].abstract,
+        "We also count the moons of other planets, and all of them keep time.",
+        "Code and clocks: https://github.com/example/tidal-clocks",
+        "Moons keep time in all of our experiments. Nothing else does it half as well as they",
+    ],
+)
+def test_an_abstract_in_two_paragraphs_is_one_abstract(second: str, foot: str) -> None:
+    first = PAPERS[0].abstract
+    dump = f"{HEAD}{ONE.title}\n\n{first}\n\n{second}\n\n{foot}Quiet Engines\n\n{SHORT}"
     assert pairs(read(dump)) == [(ONE.title, f"{first} {second}"), ("Quiet Engines", SHORT)]
+
+
+def test_a_title_alone_among_others_comes_out() -> None:
+    lonely = "A Card Whose Abstract and Foot Were Both Lost on the Way"
+    dump = f"{HEAD}{ONE.title}\n\n{ONE.abstract}\n\n{lonely}\n\nQuiet Engines\n\n{SHORT}"
+    snapshot = read(dump)
+    assert [card.title for card in snapshot.cards] == [ONE.title, lonely, "Quiet Engines"]
+    assert lonely[:50] in snapshot.warnings[0]
 
 
 def test_a_card_with_a_foot_but_no_abstract_comes_out() -> None:

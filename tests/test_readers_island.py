@@ -187,6 +187,13 @@ def test_a_search_page_whose_results_are_missing_is_an_error() -> None:
         read(page_of(props))
 
 
+def test_results_without_a_query_are_a_search_too() -> None:
+    props = pages.props_search("", [TWO], [ONE])
+    snapshot = read(page_of(props))
+    assert (snapshot.kind, snapshot.query) == (PageKind.SEARCH, None)
+    assert [card.paper_id for card in snapshot.cards] == [TWO.id]
+
+
 def test_an_empty_query_beside_empty_results_is_the_daily_page() -> None:
     props = pages.props_search("", [], [ONE])
     snapshot = read(page_of(props))
@@ -423,6 +430,14 @@ def test_an_island_cut_in_the_middle_is_never_a_short_list() -> None:
     for cut in range(start, end, 997):
         with pytest.raises(ParseError, match="cut off"):
             readers.parse(body[:cut], at=AT)
+
+
+def test_an_island_cut_inside_its_tag_is_cut_off() -> None:
+    body = pages.trending(pages.fakes(1))
+    start = body.index(b'"DailyPapers" ')
+    for cut in (start + 13, start + 14, start + 20, start + 26):
+        with pytest.raises(ParseError, match="cut off inside its island"):
+            readers.parse(body[:cut], at=AT, reader=ReaderName.ISLAND)
 
 
 def test_a_page_cut_after_its_whole_island_says_so() -> None:

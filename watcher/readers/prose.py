@@ -15,10 +15,15 @@ _SENTENCE_BREAK = re.compile(r"[.!?][\"')\]]*\s+[\"'(\[]?[A-Z0-9]")
 _EVEN_LENGTH = 160
 """At this length a paragraph may as well be a long title as a short abstract."""
 
-_ODD_STEP = 3.0
-"""What a title without an abstract, or an abstract in two paragraphs, must be worth."""
+_TWO_PARAGRAPHS = 3.0
+"""What an abstract in two paragraphs must be worth."""
 
-_LOST = 4.0
+_NO_ABSTRACT = 4.5
+"""What a title without an abstract must be worth."""
+
+_LOST = 5.0
+"""What must speak against reading a paragraph before it is dropped; little if it is short."""
+
 _SHORT_JUNK = 40
 
 
@@ -71,10 +76,10 @@ def _emission(role: Role, paragraph: str) -> float:
 
 
 def _step(before: Role, after: Role) -> float:
-    if before is after is not Role.JUNK:
-        return _ODD_STEP
-    if before is Role.TITLE and after is Role.JUNK:
-        return _ODD_STEP
+    if before is Role.TITLE and after is not Role.ABSTRACT:
+        return _NO_ABSTRACT
+    if before is after is Role.ABSTRACT:
+        return _TWO_PARAGRAPHS
     if before is Role.JUNK and after is Role.ABSTRACT:
         return _LOST
     return 0.0
@@ -82,7 +87,7 @@ def _step(before: Role, after: Role) -> float:
 
 def _ending(last: Role, complete: bool) -> float:
     if last is Role.TITLE:
-        return _ODD_STEP
+        return _NO_ABSTRACT
     return _LOST if last is Role.JUNK and complete else 0.0
 
 
@@ -90,9 +95,11 @@ def abstract_likeness(paragraph: str) -> float:
     """Above zero for an abstract, below for a title; the size says how sure."""
     score = min(max((len(paragraph) - _EVEN_LENGTH) / 40, -3.0), 6.0)
     if paragraph.endswith((".", "。")):
-        score += 2.0
+        score += 3.0
     elif len(paragraph) < 250:
         score -= 1.0
     if _SENTENCE_BREAK.search(paragraph):
         score += 1.5
+    if "://" in paragraph:
+        score += 3.0
     return score
