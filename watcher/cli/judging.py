@@ -23,6 +23,7 @@ from watcher.cli.common import (
 )
 from watcher.cli.looking import find_paper
 from watcher.cli.reading import Moment
+from watcher.cli.testing import backtest
 from watcher.clock import from_unix, to_unix
 from watcher.model import Event, Paper
 from watcher.reasons import format_conditions
@@ -371,4 +372,4 @@ def _curve(baseline: growth.Baseline) -> Iterator[tuple[float, float]]:
     return zip(baseline.ages, baseline.usual, strict=True)
 
 
-COMMANDS = {"why": why, "events": events, "rules": rules}
+COMMANDS = {"why": why, "events": events, "rules": rules, "backtest": backtest}
