@@ -21,7 +21,7 @@ LAYERS = {
         "archive", "channels", "fetch", "service", "store", "telemetry",
     },
     3: {
-        "backtest", "care", "deliver", "health", "learning", "owed", "people", "record",
+        "backtest", "care", "deliver", "health", "hindsight", "learning", "owed", "people", "record",
         "visit", "watch", "why",
     },
     4: {
