@@ -99,7 +99,9 @@ def fill(records: Records, *, days: int = 8, until: datetime = NOW, every_h: int
         at += timedelta(hours=every_h)
 
 
-def _visit(app: App, records: Records, name: str, kind: PageKind, cards: list, at: datetime) -> None:
+def _visit(
+    app: App, records: Records, name: str, kind: PageKind, cards: list, at: datetime
+) -> None:
     snapshot = Snapshot(
         reader=ReaderName.ISLAND,
         taken_at=at,

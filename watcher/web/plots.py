@@ -80,7 +80,7 @@ def vote_curve(
 ) -> Markup:
     """Votes by age in hours, on the band in which most papers lie. Needs at least one point."""
     end_h = max(24.0, min(points[-1][0] * 1.04, 10 * 365 * 24.0))
-    known = [b for b in band if b.age_h <= end_h]
+    known = _until(band, end_h)
     top = max([v for _, v in points] + [b.high for b in known] + [4]) * 1.06
     ticks = _ticks(top)
     top = max(top, ticks[-1])
@@ -109,6 +109,29 @@ def vote_curve(
     return Markup(
         '<svg class="plot {}" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>'
     ).format(size, frame.width, frame.height, _described(points, known), Markup("").join(parts))
+
+
+def _until(band: Sequence[Band], end_h: float) -> list[Band]:
+    """The band up to an age, its last knot interpolated."""
+    known = [b for b in band if b.age_h <= end_h]
+    if not known or len(known) == len(band):
+        return known
+    before, after = known[-1], band[len(known)]
+    part = (end_h - before.age_h) / (after.age_h - before.age_h)
+
+    def between(a: float, b: float) -> float:
+        return a + (b - a) * part
+
+    return [
+        *known,
+        Band(
+            age_h=end_h,
+            low=round(between(before.low, after.low)),
+            middle=round(between(before.middle, after.middle)),
+            high=round(between(before.high, after.high)),
+            usual=between(before.usual, after.usual),
+        ),
+    ]
 
 
 def _described(points: Sequence[tuple[float, int]], band: Sequence[Band]) -> str:
@@ -141,7 +164,9 @@ def _marks(marks: Iterable[Mark], frame: Frame, x: _Scale, y: _Scale) -> list[Ma
     parts = []
     for mark in marks:
         cx, cy = x(mark.age_h), y(mark.votes)
-        left = cx > frame.width * 0.6
+        left = cx > frame.width * 0.75
+        # A curve goes up to the right: the label stands below it, or above near the axis.
+        below = cy + 18 < frame.y(0)
         parts.append(
             Markup(
                 '<g class="mark {}"><title>{}</title><circle cx="{}" cy="{}" r="5"/>'
@@ -151,8 +176,8 @@ def _marks(marks: Iterable[Mark], frame: Frame, x: _Scale, y: _Scale) -> list[Ma
                 clean(mark.label),
                 f"{cx:.1f}",
                 f"{cy:.1f}",
-                f"{cx - 9 if left else cx + 9:.1f}",
-                f"{max(cy - 8, 12):.1f}",
+                f"{cx - 8 if left else cx + 8:.1f}",
+                f"{cy + 15 if below else cy - 8:.1f}",
                 "end" if left else "start",
                 mark.kind,
             )
@@ -213,8 +238,8 @@ def _age_words(age_h: float) -> str:
 
 
 def _ticks(top: float) -> list[int]:
-    """Round numbers from 0 to about ``top``, four or five of them, whole."""
-    step = max(top / 4, 1.0)
+    """Round numbers from 0 to about ``top``, about five of them, whole."""
+    step = max(top / 5, 1.0)
     size = 10.0 ** math.floor(math.log10(step))
     step = next((size * m for m in (1, 2, 5, 10) if size * m >= step), size * 10)
     step = max(int(step), 1)
@@ -275,7 +300,8 @@ def bars(values: Sequence[tuple[str, int]], *, label: str, height: int = 56) -> 
             )
         )
     return Markup(
-        '<svg class="bars" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>'
+        '<svg class="bars" viewBox="0 0 {} {}" preserveAspectRatio="xMinYMax meet" role="img"'
+        ' aria-label="{}">{}</svg>'
     ).format(width, height, label, Markup("").join(parts))
 
 

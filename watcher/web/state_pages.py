@@ -21,8 +21,8 @@ from watcher.web.common import Problem, context_of, render, see_other
 from watcher.web.context import WebContext
 from watcher.web.pages import PER_PAGE
 
-_STRIP = 96
-"""Cells of a strip of visits: quarters of an hour of the last day."""
+_CELLS = 96
+"""At most so many cells in a strip of visits: quarters of an hour of the last day."""
 
 
 # --- sources ----------------------------------------------------------------------------
@@ -106,7 +106,7 @@ def _source_line(
         state=state,
         every=source.every,
         visits=visits,
-        strip=_strip(source.name, visits, since, now),
+        strip=_strip(source, visits, since, now),
         good=len(good),
         failed=failed,
         gaps=_gaps(good, begin, now, source.every),
@@ -122,17 +122,19 @@ def _gaps(
     return tuple((before, after) for before, after in pairwise(times) if after - before > longest)
 
 
-def _strip(name: str, visits: Sequence[Visit], since: datetime, now: datetime) -> str:
+def _strip(source: Any, visits: Sequence[Visit], since: datetime, now: datetime) -> str:
+    """One cell per visit that is due, or per quarter of an hour where they are more."""
     worst = {"none": 0, "unchanged": 1, "ok": 1, "quarantined": 2, "failed": 3}
-    cells: list[tuple[str, int]] = [("none", 0)] * _STRIP
-    width = (now - since) / _STRIP
+    due = int((now - since) / source.every)
+    cells: list[tuple[str, int]] = [("none", 0)] * min(max(due, 6), _CELLS)
+    width = (now - since) / len(cells)
     for visit in visits:
-        i = min(max(int((visit.at - since) / width), 0), _STRIP - 1)
+        i = min(max(int((visit.at - since) / width), 0), len(cells) - 1)
         outcome, count = cells[i]
         worse = visit.outcome if worst.get(visit.outcome, 3) >= worst[outcome] else outcome
         cells[i] = (worse if worse in worst else "failed", count + 1)
     failed = sum(v.outcome not in ("ok", "unchanged") for v in visits)
-    label = f"Visits of {name} in the last 24 hours: {len(visits)}, of which {failed} failed"
+    label = f"Visits of {source.name} in the last 24 hours: {len(visits)}, of which {failed} failed"
     words = [
         (outcome, f"{count_of(count, 'visit')}, {outcome}" if count else "no visit")
         for outcome, count in cells
