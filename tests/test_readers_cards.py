@@ -364,6 +364,19 @@ def test_an_article_without_a_title_is_a_warning() -> None:
     assert "article 1" in snapshot.warnings[0]
 
 
+def test_when_no_card_links_to_a_discussion_nothing_is_known_of_comments() -> None:
+    body = pages.grid_2024([ONE, TWO], with_island=False).replace(b"#community", b"#talk")
+    assert [card.comments for card in read(body).cards] == [None, None]
+
+
+def test_a_grid_with_links_to_weeks_and_days_does_not_say_what_it_is() -> None:
+    link = b'<a href="/papers/week/2026-W40">Weekly</a>'
+    body = pages.grid_2026([ONE], with_island=False).replace(b"<h3>", link + b"<h3>")
+    assert (read(body).kind, read(body).listed_on) == (None, None)
+    url = "https://huggingface.co/papers/week/2026-W40"
+    assert read(body, url).kind is PageKind.WEEK
+
+
 def test_links_to_searches_and_days_are_no_papers() -> None:
     body = pages.trending([ONE], with_island=False)
     body = body.replace(f"/papers/{ONE.id}".encode(), b"/papers?q=moons")

@@ -15,7 +15,7 @@ from tests.pages import Fake
 from watcher import readers
 from watcher.errors import ParseError
 from watcher.model import Card, PageKind, ReaderName, Snapshot
-from watcher.readers import island
+from watcher.readers import tag as island_tag
 
 AT = datetime(2026, 10, 6, 12, tzinfo=UTC)
 ONE = Fake()
@@ -137,13 +137,13 @@ ENTITIES = st.sampled_from(
 @example("AT&T; R&D &c")
 def test_entities_are_resolved_exactly_once(value: str) -> None:
     # html.unescape also takes "&copy" without its semicolon; no such name is in the alphabet.
-    assert island.unescape(value.encode()) == html.unescape(value)
+    assert island_tag.unescape(value.encode()) == html.unescape(value)
 
 
 def test_every_named_entity_of_html_is_known() -> None:
     names = [name for name in html.entities.html5 if name.endswith(";")]
     value = " ".join(f"&{name}" for name in names)
-    assert island.unescape(value.encode()) == " ".join(html.entities.html5[n] for n in names)
+    assert island_tag.unescape(value.encode()) == " ".join(html.entities.html5[n] for n in names)
 
 
 @given(st.text(st.characters(codec="utf-8"), min_size=1, max_size=80))
@@ -226,6 +226,12 @@ def test_the_kind_comes_from_the_props_and_then_from_the_address(
     props = pages.props_daily([ONE], date(2026, 10, 5)) | change
     snapshot = read(page_of({k: v for k, v in props.items() if v is not None}), url)
     assert (snapshot.kind, snapshot.listed_on) == (kind, day)
+
+
+def test_an_old_trending_page_is_told_by_its_title() -> None:
+    body = pages.trending([ONE]).replace(b"&quot;isTrending&quot;:true", b"&quot;x&quot;:1")
+    assert read(body).kind is PageKind.TRENDING
+    assert read(body, "https://huggingface.co/papers/week/2026-W40").kind is PageKind.WEEK
 
 
 def test_an_empty_sunday_is_a_page_without_papers() -> None:

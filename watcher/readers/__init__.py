@@ -19,6 +19,7 @@ from watcher.model import PageKind, ReaderName, Snapshot
 from watcher.readers import api, cards, dump, island, text
 from watcher.readers.compare import differences
 from watcher.readers.island import island_bytes
+from watcher.readers.tag import find
 
 VERSION = "1"
 """Raised when a reader sees more or otherwise: pages are then read anew."""
@@ -88,7 +89,7 @@ def choose(body: bytes) -> ReaderName:
     if _JSON_START.match(start):
         return ReaderName.API
     if _HTML_START.match(start) or body.count(b"</") * _END_TAG_EVERY > len(body):
-        return ReaderName.ISLAND if island.find(body) else ReaderName.CARDS
+        return ReaderName.ISLAND if find(body) else ReaderName.CARDS
     return ReaderName.DUMP
 
 

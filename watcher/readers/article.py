@@ -138,7 +138,7 @@ def _comments(links: list[tuple[LexborNode, str]]) -> int | None:
     for link, href in links:
         if href.endswith("#community"):
             return text.count(_last_word(link))[0]
-    return 0
+    return None
 
 
 def _last_word(node: LexborNode) -> str:

@@ -136,15 +136,19 @@ def _pager_kind(dom: LexborHTMLParser) -> PageKind | None:
         for link in dom.css("a[href*='/papers/']")
         if (match := _PAGER.fullmatch(link.attributes.get("href") or ""))
     }
-    if len(periods) == 1:
-        return page.period_kind(periods.pop())
-    return PageKind.DAILY if _dated(dom) else None
+    if _dated(dom):
+        return PageKind.DAILY
+    return page.period_kind(periods.pop()) if len(periods) == 1 else None
 
 
 def _kind_of_layout(dom: LexborHTMLParser, layout: str) -> PageKind | None:
-    if layout != "grid":
+    """What the look of the cards says when neither the page nor its address does."""
+    if layout == "search" or (layout == "trending" and not _title(dom, "h1")):
         return PageKind(layout)
-    return PageKind.DAILY if _title(dom, "h1").startswith("Daily Papers") else None
+    links = dom.css_first("a[href*='/papers/week/'], a[href*='/papers/month/']")
+    if layout == "grid" and links is None and _title(dom, "h1").startswith("Daily Papers"):
+        return PageKind.DAILY
+    return None
 
 
 def _title(dom: LexborHTMLParser, tag: str) -> str:
@@ -263,15 +267,23 @@ def _placed(
     """Rank the cards from 1 and settle what depends on the kind of page."""
     if missing := sum(one.card.paper_id is None for one in found):
         warnings.append(f"{missing} cards have no link to their paper")
-    return tuple(_settled(one, rank, kind, day) for rank, one in enumerate(found, start=1))
+    # The link to the discussion is absent when there are no comments; when no card of the page
+    # has it, nobody knows.
+    counted = any(one.card.comments is not None for one in found)
+    cards = [_settled(one, rank, kind, day) for rank, one in enumerate(found, start=1)]
+    if not counted:
+        return tuple(cards)
+    return tuple(
+        msgspec.structs.replace(card, comments=0) if card.comments is None else card
+        for card in cards
+    )
 
 
 def _settled(one: Found, rank: int, kind: PageKind | None, day: date | None) -> Card:
     changes: dict[str, Any] = {"rank": rank, "listed_on": day}
-    if kind is PageKind.TRENDING:
-        changes["comments"] = None
-        if one.card.abstract and len(one.card.abstract) <= AI_SUMMARY_AT_MOST:
-            changes |= {"abstract": None, "ai_summary": one.card.abstract}
+    trending = kind is PageKind.TRENDING or (kind is None and one.layout == "trending")
+    if trending and one.card.abstract and len(one.card.abstract) <= AI_SUMMARY_AT_MOST:
+        changes |= {"abstract": None, "ai_summary": one.card.abstract}
     if one.card.dashed and kind in (PageKind.DAILY, PageKind.WEEK, PageKind.MONTH):
         changes |= {"upvotes": 0, "dashed": False}  # whatever stands there is listed
     return msgspec.structs.replace(one.card, **changes)
