@@ -38,6 +38,8 @@ from watcher.store import Lock, Store, open_records
 from watcher.telemetry import Metrics, log
 from watcher.visit import Alert
 from watcher.watch import App, Checked, check
+from watcher.web import Web, WebContext
+from watcher.web import start as start_web
 
 CHECKERS = 16
 """Visits under way at once; each host has its own, smaller limit."""
@@ -124,6 +126,9 @@ class Daemon:
         self._broken: StoreError | StoreRefused | None = None
         self.delivered = Report()
         """What ``once`` sent."""
+        self._web: Web | None = None
+        self._pages: WebContext
+        self._fetcher: Fetcher
         self.app: App
         self.agenda: Agenda
         self.deliverer: Deliverer
@@ -143,6 +148,7 @@ class Daemon:
                         group.create_task(self._reload_loop()),
                         group.create_task(self.health.keep_watch(self.app.store)),
                     ]
+                    self._web = await self._open_web()
                     self.health.begin()
                     log.info("daemon_ready", sources=len(self.config.sources))
                     await self._stop.wait()
@@ -152,6 +158,8 @@ class Daemon:
                     self._work.set()
                     self.deliverer.stop()
                     await self._drain([*checkers, deliver])
+                    if self._web is not None:
+                        await self._web.close()
                     for watch in watches:
                         watch.cancel()
         log.info("daemon_stopped")
@@ -224,6 +232,7 @@ class Daemon:
                     if self.config.fetch.hf_token
                     else None,
                 ) as fetcher:
+                    self._fetcher = fetcher
                     self.app = App(
                         store=store,
                         fetcher=fetcher,
@@ -255,6 +264,22 @@ class Daemon:
             settings=self.config.delivery,
             around=Surroundings(clock=self.clock, metrics=self.metrics),
         )
+
+    async def _open_web(self) -> Web | None:
+        """The pages, if ``[web]`` asks for them; ready before READY is said."""
+        if not self.config.web.enabled:
+            return None
+        self._pages = WebContext(
+            config=self.config,
+            store=self.app.store,
+            rules=self.app.rules,
+            clock=self.clock,
+            metrics=self.metrics,
+            ledger=self._fetcher.ledger,
+            health=lambda: self.health.report(self.clock.now()),
+            mail_ready=self.deliverer.wake,
+        )
+        return await start_web(self._pages)
 
     async def _deliver_loop(self) -> None:
         try:
@@ -440,6 +465,8 @@ class Daemon:
             self.health.forget_sources(frozenset(agenda.names()))
             self._work.set()
             self.app.plan = plan_of(config)
+            if self._web is not None:
+                self._pages.use(config, rules)
             await self.deliverer.use(self.app.plan, open_channels(config), config.delivery)
             log.info("config_reloaded", sources=len(config.sources), rules=len(rules))
         notify("READY=1")

@@ -11,6 +11,7 @@ import asyncio
 import errno
 import socket
 from collections.abc import Callable
+from typing import cast
 
 from aiohttp import web
 
@@ -109,10 +110,11 @@ class Door(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Let it in, or hang up."""
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - TCP gives one
-        self._transport = transport
-        if not self._doors.enter(self, transport):
-            transport.abort()
+        # uvloop's transports are no subclass of asyncio's, but have the same methods.
+        stream = cast(asyncio.Transport, transport)
+        self._transport = stream
+        if not self._doors.enter(self, stream):
+            stream.abort()
             return
         self.allow(self._doors.header_deadline)
         self._inner.connection_made(transport)
