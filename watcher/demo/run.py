@@ -7,10 +7,12 @@ thing: real pages over real HTTP on loopback, a real database, real mail in a ma
 from __future__ import annotations
 
 import asyncio
+import signal
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+import msgspec
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn
@@ -22,11 +24,14 @@ from watcher.daemon import compile_rules, fetch_options, open_channels
 from watcher.deliver import Deliverer, Surroundings
 from watcher.demo.site import Fault, Incident, Site, serve
 from watcher.demo.world import World
+from watcher.errors import WatcherError
 from watcher.fetch import Fetcher
 from watcher.model import CheckOutcome, Event, EventType
 from watcher.owed import plan_of
 from watcher.store import Lock, Store, open_records
 from watcher.watch import App, Checked, check
+from watcher.web import WebContext
+from watcher.web import start as start_web
 
 CONFIG = """\
 # The demo's config: the stand-in site instead of the real one, everything else as in life.
@@ -65,6 +70,9 @@ channels = ["me"]
 type = "maildir"
 path = "mail"
 digest = "08:00"
+
+[web]
+listen = "127.0.0.1:8484"
 """
 
 
@@ -124,7 +132,45 @@ async def run_demo(folder: Path, *, seed: int, days: int, out: Console) -> int:
         story = Story(out, script)
         await _watch(config, clock, start + timedelta(days=days), story)
     story.close(folder)
+    await _show(config, clock, out)
     return 0
+
+
+async def _show(config: Config, clock: JumpingClock, out: Console) -> None:
+    """The page over what was seen: until Ctrl-C in a terminal, else for a moment."""
+    path = Path(config.watcher.database)
+    store = Store(path, lambda: open_records(path))
+    try:
+        for port in (config.web.listen.port, 0):  # a taken port is no reason to end without a page
+            listen = msgspec.structs.replace(config.web.listen, port=port)
+            web = msgspec.structs.replace(config.web, listen=listen)
+            context = WebContext(
+                config=msgspec.structs.replace(config, web=web),
+                store=store,
+                rules=compile_rules(config),
+                clock=clock,
+            )
+            try:
+                page = await start_web(context)
+                break
+            except WatcherError:
+                if port == 0:
+                    raise
+        out.print(f"\nLook at it: [bold]{page.url}[/]")
+        if out.is_terminal:
+            out.print("The page stays until Ctrl-C.")
+            await _until_interrupted()
+        await page.close()
+    finally:
+        await store.close()
+
+
+async def _until_interrupted() -> None:
+    asked = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, asked.set)
+    await asked.wait()
 
 
 def _clear(folder: Path) -> None:
