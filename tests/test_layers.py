@@ -12,7 +12,7 @@ LAYERS = {
         "__init__", "errors", "model",
     },
     1: {
-        "agenda", "case", "clock", "config", "digest", "doubt", "drift", "growth", "guard",
+        "agenda", "case", "clock", "config", "digest", "doubt", "gaps", "drift", "growth", "guard",
         "hearing", "identity", "inflate", "judgement", "matching", "page", "politeness",
         "prior", "query", "readers", "reasons", "render", "rows", "rules", "sample",
         "schedule", "series", "text", "view", "wants", "wire",
@@ -21,7 +21,7 @@ LAYERS = {
         "archive", "channels", "fetch", "service", "store", "telemetry",
     },
     3: {
-        "backtest", "care", "deliver", "health", "hearing", "hindsight", "hindsight", "learning", "owed", "people", "record",
+        "backtest", "care", "deliver", "health", "hearing", "hindsight", "learning", "notices", "owed", "people", "reading", "record",
         "visit", "watch", "why",
     },
     4: {

@@ -57,7 +57,13 @@ class FetchError(WatcherError):
 
 
 class ParseError(WatcherError):
-    """A page has no papers where it should have some, or is too odd to read."""
+    """A page has no papers where it should have some, or is too odd to read.
+
+    Attributes:
+        page: the hash under which the page was kept for a look, if it was.
+    """
+
+    page: str | None = None
 
 
 class QueryError(WatcherError):

@@ -7,14 +7,14 @@ store's thread; must not wait for anything, and must not know HTTP or channels.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import msgspec
 
-from watcher import learning, owed
+from watcher import learning, notices, owed
 from watcher.agenda import Target
 from watcher.case import Subject, counted
-from watcher.clock import from_unix, span, to_unix
+from watcher.clock import from_unix, to_unix
 from watcher.errors import FetchError, ParseError
 from watcher.hearing import Hearing, hear, ripe_spans
 from watcher.judgement import Decision
@@ -24,7 +24,6 @@ from watcher.model import (
     CheckOutcome,
     Counts,
     Event,
-    EventType,
     PageKind,
     Paper,
     ReaderName,
@@ -32,7 +31,7 @@ from watcher.model import (
     Value,
 )
 from watcher.store import Met, Records, SourceState
-from watcher.visit import Alert, App, Checked, Memory, Seen, Visit
+from watcher.visit import App, Checked, Memory, Seen, Visit
 
 
 def record_seen(app: App, records: Records, visit: Visit, seen: Seen) -> Checked:
@@ -58,7 +57,7 @@ def record_seen(app: App, records: Records, visit: Visit, seen: Seen) -> Checked
     judged = judge(app, records, subjects, target=target, now=now, source=source, trending=trending)
     records.sources.keep_order(source, to_unix(now), [m.row for m in met], ranked=bool(trending))
     _keep(app, records, source, seen.memory)
-    _recovered(app, records, state, now)
+    notices.note_success(app, records, state, now)
     records.sources.succeed(
         source, now, cards=len(met), kind=snapshot.kind.value if snapshot.kind else None
     )
@@ -73,8 +72,10 @@ def record_seen(app: App, records: Records, visit: Visit, seen: Seen) -> Checked
             moved=moved,
             events=judged.told,
             fills=fills_of(snapshot),
+            page=seen.page,
         )
     )
+    _note_looks(app, records, visit, seen)
     return Checked(
         target=target.name,
         at=now,
@@ -87,6 +88,8 @@ def record_seen(app: App, records: Records, visit: Visit, seen: Seen) -> Checked
         owed=judged.owed,
         baseline=state is None or state.first_ok_at is None,
         warnings=snapshot.warnings,
+        drifting=_drifting(seen),
+        page=seen.page,
     )
 
 
@@ -98,11 +101,12 @@ def record_unchanged(app: App, records: Records, visit: Visit, seen: Seen) -> Ch
     subjects = _ripened(app, records, visit, state)
     judged = judge(app, records, subjects, target=target, now=now, source=source)
     _keep(app, records, source, seen.memory)
-    _recovered(app, records, state, now)
+    notices.note_success(app, records, state, now)
     records.sources.succeed(source, now)
     records.sources.record_check(
         visit.check(source, CheckOutcome.UNCHANGED, status=304, events=judged.told)
     )
+    _note_looks(app, records, visit, seen)
     return Checked(
         target=target.name,
         at=now,
@@ -111,6 +115,15 @@ def record_unchanged(app: App, records: Records, visit: Visit, seen: Seen) -> Ch
         told=judged.told,
         known=judged.known,
         owed=judged.owed,
+        drifting=_drifting(seen),
+    )
+
+
+def record_doubted(app: App, records: Records, visit: Visit, seen: Seen) -> Checked:
+    """A page that contradicts itself or its past: noted, kept for a look, not judged."""
+    why = f"the page was put aside: {'; '.join(seen.doubts)}"
+    return _record_nothing(
+        app, records, visit, CheckOutcome.QUARANTINED, error=ParseError(why), page=seen.page
     )
 
 
@@ -119,63 +132,53 @@ def record_failed(
 ) -> Checked:
     """Nothing was seen: note it, and tell it once it has lasted. What the next visit may skip
     stays as it was."""
+    page = error.page if isinstance(error, ParseError) else None
+    return _record_nothing(app, records, visit, CheckOutcome.FAILED, error=error, page=page)
+
+
+def _record_nothing(
+    app: App,
+    records: Records,
+    visit: Visit,
+    outcome: CheckOutcome,
+    *,
+    error: FetchError | ParseError,
+    page: str | None,
+) -> Checked:
     target = visit.target
     source = records.sources.id_of(target.name, target.url, target.family)
-    records.sources.fail(source, visit.at, str(error))
+    kept = f" (page kept: watcher archive show {page[:12]})" if page else ""
+    records.sources.fail(source, visit.at, f"{error}{kept}")
     status = error.status if isinstance(error, FetchError) else 200
     records.sources.record_check(
-        visit.check(source, CheckOutcome.FAILED, status=status, error=str(error))
+        visit.check(source, outcome, status=status, error=str(error), page=page)
     )
     state = records.sources.state(target.name)
     assert state is not None  # noqa: S101 - it was just written
-    if target.day is None and not state.told_failing and _has_lasted(app.alert, state, visit.at):
-        reason = _blind(state, visit.at)
-        _notice(app, records, EventType.SOURCE_FAILING, state, at=visit.at, reason=reason)
-        records.sources.mark_told(source)
+    notices.note_failure(app, records, state, visit.at)
     return Checked(
         target=target.name,
         at=visit.at,
-        outcome=CheckOutcome.FAILED,
+        outcome=outcome,
         error=str(error),
         retry_after=error.retry_after,
         failures=state.failures,
+        page=page,
     )
 
 
-def _has_lasted(alert: Alert, state: SourceState, now: datetime) -> bool:
-    since = state.last_ok_at or state.failing_since or now
-    return state.failures >= alert.after or now - since >= timedelta(hours=alert.hours)
-
-
-def _blind(state: SourceState, now: datetime) -> str:
-    """``trending has failed 3 times in a row: … ; last read 2 h ago``."""
-    last = f"last read {span(now - state.last_ok_at)} ago" if state.last_ok_at else "never read yet"
-    times = "once" if state.failures == 1 else f"{state.failures} times in a row"
-    return f"source {state.name} has failed {times}, {last}: {state.last_error}"
-
-
-def _recovered(app: App, records: Records, state: SourceState | None, now: datetime) -> None:
-    """Tell that a source sees again, if it was told that it did not."""
-    if state is None or not state.told_failing or state.failing_since is None:
+def _note_looks(app: App, records: Records, visit: Visit, seen: Seen) -> None:
+    """Remember how the page looked, and tell what is odd about it."""
+    if seen.scrutiny is None or not seen.scrutiny.changed:
         return
-    blind = span(now - (state.last_ok_at or state.failing_since))
-    reason = f"source {state.name} works again, after {blind} without a good visit"
-    _notice(app, records, EventType.SOURCE_RECOVERED, state, at=now, reason=reason)
+    state = records.sources.state(visit.target.name)
+    assert state is not None  # noqa: S101 - the visit has just been noted
+    records.care.keep_portrait(state.id, seen.memory.portrait)
+    notices.note_drift(app, records, state, seen.scrutiny, now=visit.at, page=seen.page)
 
 
-def _notice(
-    app: App, records: Records, kind: EventType, state: SourceState, *, at: datetime, reason: str
-) -> None:
-    """Record a notice about a source, named after the failure it belongs to: told once."""
-    owed.give_notice(
-        records,
-        app.plan,
-        kind,
-        subject=state.name,
-        reason=reason,
-        since=state.failing_since or at,
-        now=at,
-    )
+def _drifting(seen: Seen) -> int | None:
+    return None if seen.scrutiny is None else len(seen.scrutiny.portrait.drifts)
 
 
 class Judged(Value, frozen=True, kw_only=True):

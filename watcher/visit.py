@@ -17,8 +17,11 @@ import msgspec
 
 from watcher import growth, learning, readers
 from watcher.agenda import Target
+from watcher.archive import Keeper
 from watcher.case import Matches
 from watcher.clock import to_unix
+from watcher.doubt import Reference
+from watcher.drift import Finding, Portrait
 from watcher.identity import digest_of
 from watcher.model import CheckOutcome, Snapshot, Value
 from watcher.owed import Plan
@@ -69,6 +72,8 @@ class App:
         self.metrics = metrics or Metrics()
         self.plan = plan or Plan()
         self.alert = alert or Alert()
+        self.keeper = Keeper()
+        """Where pages are kept; nowhere until it is set."""
         self.matches = Matches()
         self.memory: dict[str, Memory] = {}
         self.context = context_of(self.rules)
@@ -100,6 +105,14 @@ class Memory(Value, frozen=True, kw_only=True):
 
     validators: Validators = Validators()
     island: str | None = None
+    skeleton: int = 0
+    """Stands for the class names of the first card; 0: unknown."""
+    visits: int = 0
+    """Since the start."""
+    reference: Reference | None = None
+    """What the page showed, to hold the next one against."""
+    portrait: bytes = b""
+    """JSON of what the source's pages usually look like."""
 
 
 class Checked(Value, frozen=True, kw_only=True):
@@ -124,6 +137,10 @@ class Checked(Value, frozen=True, kw_only=True):
     failures: int = 0
     """Failed visits in a row, this one included."""
     warnings: tuple[str, ...] = ()
+    drifting: int | None = None
+    """Fields that are not as usual; None: not looked at."""
+    page: str | None = None
+    """The hash under which the page was kept."""
 
 
 class Visit(Value, frozen=True, kw_only=True):
@@ -157,6 +174,26 @@ class Seen(Value, frozen=True, kw_only=True):
     memory: Memory
     """For the next visit."""
     snapshot: Snapshot | None = None
+    doubts: tuple[str, ...] = ()
+    """Why the page must not be judged; empty when it may be."""
+    scrutiny: Scrutiny | None = None
+    """How the page looks beside its usual self; None: not looked at."""
+    page: str | None = None
+    """The hash under which the page was kept."""
+
+
+class Scrutiny(Value, frozen=True, kw_only=True):
+    """What a look at a page's form has found."""
+
+    portrait: Portrait
+    """After this page."""
+    changed: bool
+    """Whether it is to be stored."""
+    findings: tuple[Finding, ...] = ()
+    tell: tuple[str, ...] = ()
+    """Drifts to be told now."""
+    healed: tuple[str, ...] = ()
+    """Drifts that had been told and are over."""
 
 
 def context_of(rules: Sequence[Rule]) -> str:

@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from datetime import datetime
 
-import msgspec
-from isal import isal_zlib
-
-from watcher import readers
 from watcher.agenda import Target
 from watcher.errors import FetchError, ParseError
 from watcher.model import CheckOutcome
-from watcher.page import NotModified, Page, Validators, unpack
-from watcher.record import record_failed, record_seen, record_unchanged
+from watcher.page import NotModified, Page
+from watcher.reading import read_page, recall, still
+from watcher.record import record_doubted, record_failed, record_seen, record_unchanged
+from watcher.store import Records
 from watcher.telemetry import log
 from watcher.visit import App, Checked, Memory, Seen, Visit
 
@@ -42,22 +41,23 @@ async def check(app: App, target: Target, now: datetime) -> Checked:
         failure = exc
         checked = await app.store.write(lambda r: record_failed(app, r, visit, failure))
     else:
-        record = record_unchanged if seen.snapshot is None else record_seen
+        record = _recorder(seen)
         checked = await app.store.write(lambda r: record(app, r, visit, seen))
         app.memory[target.name] = seen.memory
-    _report(app, checked, time.perf_counter() - began)
+    _report(app, target, checked, time.perf_counter() - began)
     return checked
 
 
+def _recorder(seen: Seen) -> Callable[[App, Records, Visit, Seen], Checked]:
+    if seen.doubts:
+        return record_doubted
+    return record_unchanged if seen.snapshot is None else record_seen
+
+
 async def _recall(app: App, target: Target) -> Memory:
-    """The validators of the last judged snapshot, if they were stored under these rules."""
-    state = await app.store.read(lambda r: r.sources.state(target.name))
-    if state is None or state.context != app.context:
-        return Memory()
-    return Memory(
-        validators=Validators(etag=state.etag, last_modified=state.last_modified),
-        island=state.island_hash,
-    )
+    """What is stored of the last judged snapshot; its validators only if they were stored under
+    these rules."""
+    return await app.store.read(lambda r: recall(r, target.name, app.context))
 
 
 async def _look(app: App, visit: Visit, memory: Memory) -> tuple[Page | NotModified, Seen]:
@@ -65,44 +65,27 @@ async def _look(app: App, visit: Visit, memory: Memory) -> tuple[Page | NotModif
     for last in (False, True):
         page = await app.fetcher.get(visit.target.url, validators=memory.validators, packed=True)
         if isinstance(page, NotModified):
-            return page, Seen(memory=memory)
+            return page, Seen(memory=still(memory, visit.at))
         try:
-            return page, await _read(app, page, visit.target, memory.island, visit.at)
+            return page, await _read(app, page, visit.target, memory, visit.at)
         except FetchError as exc:
             if last or not exc.retryable:
                 raise
     raise AssertionError("unreachable")
 
 
-async def _read(
-    app: App, page: Page, target: Target, last_island: str | None, now: datetime
-) -> Seen:
+async def _read(app: App, page: Page, target: Target, memory: Memory, now: datetime) -> Seen:
     """Inflate and read a page on a thread: both let the event loop run."""
     loop = asyncio.get_running_loop()
-    return await loop.run_in_executor(app.threads, read_page, page, target, last_island, now)
+    return await loop.run_in_executor(app.threads, read_page, page, target, memory, now, app.keeper)
 
 
-def read_page(page: Page, target: Target, last_island: str | None, now: datetime) -> Seen:
-    """Bytes to a snapshot, unless the page's data is that of the last judged visit."""
-    page = unpack(page)
-    island = readers.island_bytes(page.body)
-    mark = None
-    if island is not None:
-        mark = f"{isal_zlib.crc32(island):08x}{isal_zlib.adler32(island):08x}{len(island):x}"
-    memory = Memory(validators=page.validators, island=mark)
-    if mark is not None and mark == last_island:
-        return Seen(memory=memory)
-    snapshot = readers.parse(page.body, url=page.url, at=now)
-    if target.kind is not None and snapshot.kind is not target.kind:
-        snapshot = msgspec.structs.replace(snapshot, kind=target.kind)
-    return Seen(memory=memory, snapshot=snapshot)
-
-
-def _report(app: App, checked: Checked, seconds: float) -> None:
-    metrics = app.metrics
-    metrics.checks.labels(checked.target, checked.outcome.value).inc()
-    metrics.check_seconds.observe(seconds)
-    metrics.failures.labels(checked.target).set(checked.failures)
+def _report(app: App, target: Target, checked: Checked, seconds: float) -> None:
+    """The log line and the metrics of a visit. Labels are the config's names, never a day's."""
+    app.metrics.checks.labels(target.family, checked.outcome.value).inc()
+    app.metrics.check_seconds.observe(seconds)
+    if target.day is None:
+        _gauge(app, checked)
     if checked.outcome is CheckOutcome.FAILED:
         log.warning(
             "check_failed",
@@ -112,9 +95,15 @@ def _report(app: App, checked: Checked, seconds: float) -> None:
             seconds=round(seconds, 3),
         )
         return
-    metrics.last_success.labels(checked.target).set(checked.at.timestamp())
-    if checked.cards is not None:
-        metrics.cards.labels(checked.target).set(checked.cards)
+    if checked.outcome is CheckOutcome.QUARANTINED:
+        log.warning(
+            "page_quarantined",
+            source=checked.target,
+            error=checked.error,
+            failures=checked.failures,
+            page=checked.page,
+        )
+        return
     for warning in checked.warnings[:3]:
         log.warning("page_warned", source=checked.target, warning=warning)
     log.info(
@@ -127,3 +116,14 @@ def _report(app: App, checked: Checked, seconds: float) -> None:
         told=checked.told,
         seconds=round(seconds, 3),
     )
+
+
+def _gauge(app: App, checked: Checked) -> None:
+    metrics, name = app.metrics, checked.target
+    metrics.failures.labels(name).set(checked.failures)
+    if checked.drifting is not None:
+        metrics.drift.labels(name).set(checked.drifting)
+    if checked.outcome in (CheckOutcome.OK, CheckOutcome.UNCHANGED):
+        metrics.last_success.labels(name).set(checked.at.timestamp())
+        if checked.cards is not None:
+            metrics.cards.labels(name).set(checked.cards)

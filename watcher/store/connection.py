@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import quote
 
 from sqlite_utils import Database, Migrations
 
@@ -48,11 +49,13 @@ def translate(exc: sqlite3.Error, path: Path) -> WatcherError:
 
 @contextlib.contextmanager
 def translated(path: Path) -> Iterator[None]:
-    """Turn every SQLite error inside into one of our tree."""
+    """Turn every error of SQLite or of the file system inside into one of our tree."""
     try:
         yield
     except sqlite3.Error as exc:
         raise translate(exc, path) from exc
+    except OSError as exc:
+        raise StoreError(f"{path} cannot be used: {exc.strerror or exc}") from exc
 
 
 def newest_backup(path: Path) -> str:
@@ -92,9 +95,13 @@ class Lock:
         self._fd: int | None = None
 
     def acquire(self, patience: float = 2.0) -> None:
-        """Take the lock or raise StoreRefused within ``patience`` seconds."""
-        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        """Take the lock or raise StoreRefused within ``patience`` seconds.
+
+        Raises StoreError when the folder cannot be written.
+        """
+        with translated(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         deadline = time.monotonic() + patience
         while True:
             try:
@@ -109,8 +116,9 @@ class Lock:
                         "stop it first, or give this one its own database"
                     ) from None
                 time.sleep(0.05)
-        os.ftruncate(fd, 0)
-        os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+        with contextlib.suppress(OSError):  # a full disk: the lock holds all the same
+            os.ftruncate(fd, 0)
+            os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
         self._fd = fd
 
     def release(self) -> None:
@@ -215,7 +223,7 @@ def _retry_wal(conn: sqlite3.Connection) -> None:
             return
 
 
-def _check_schema(db: Database, path: Path, *, migrate: bool) -> None:
+def _check_version(db: Database, path: Path) -> Migrations:
     known = migrations()
     ours = {m.name for m in known.pending(db)} | {m.name for m in known.applied(db)}
     names = {file.stem for file in migrations_folder().glob("*.sql")}
@@ -225,6 +233,11 @@ def _check_schema(db: Database, path: Path, *, migrate: bool) -> None:
             f"{path} was written by a newer watcher (it has {newer[-1]}); "
             "install that version again. The file was left as it is."
         )
+    return known
+
+
+def _check_schema(db: Database, path: Path, *, migrate: bool) -> None:
+    known = _check_version(db, path)
     pending = known.pending(db)
     if not pending:
         return
@@ -236,6 +249,23 @@ def _check_schema(db: Database, path: Path, *, migrate: bool) -> None:
         )
     backup_to(db, _before_migration(path))
     known.apply(db)
+
+
+def open_copy(path: Path) -> Database:
+    """Open a backup for reading only, leaving nothing beside it.
+
+    Raises StoreRefused for a missing, empty, foreign, damaged or newer file.
+    """
+    with translated(path):
+        _check_file(path)
+        uri = f"file:{quote(str(path.absolute()))}?mode=ro&immutable=1"
+        copy = Database(sqlite3.connect(uri, uri=True), recursive_triggers=False)
+        try:
+            _check_version(copy, path)
+        except BaseException:
+            copy.close()
+            raise
+        return copy
 
 
 def _before_migration(path: Path) -> Path:

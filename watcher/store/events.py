@@ -163,6 +163,17 @@ class Events:
         )
         return {rule: (told, known, maybe_from_text(at)) for rule, told, known, at in rows}
 
+    def notices(
+        self, subject: str, types: Iterable[EventType], *, since: datetime | None = None
+    ) -> tuple[tuple[EventType, datetime], ...]:
+        """Type and time of the notices about something, oldest first."""
+        rows = self._conn.execute(
+            "select type, at from events where subject = ?1 and (?2 is null or at >= ?2)"
+            " and type in (select value from json_each(?3)) order by cursor",
+            (subject, to_text(since) if since else None, _encode(list(types)).decode()),
+        )
+        return tuple((EventType(kind), from_text(at)) for kind, at in rows)
+
     def count(self) -> int:
         """How many events are stored."""
         return int(self._conn.execute("select count(*) from events").fetchone()[0])

@@ -14,6 +14,7 @@ from typing import Self
 
 from sqlite_utils import Database
 
+from watcher.store.care import Care
 from watcher.store.connection import connect, translated
 from watcher.store.events import Events
 from watcher.store.outbox import Outbox
@@ -34,6 +35,7 @@ class Records:
         self.papers = Papers(self.conn)
         self.sources = Sources(self.conn)
         self.events = Events(self.conn, self.papers)
+        self.care = Care(self.conn)
         self.standing = Standing(self.conn)
         self.outbox = Outbox(self.conn, self.standing)
         self.pages = Pages(self.conn, self.papers, self.events)

@@ -38,6 +38,8 @@ class SourceState(Value, frozen=True, kw_only=True):
     failing_since: datetime | None = None
     failures: int = 0
     told_failing: bool = False
+    told_as: str | None = None
+    """Whose name the notice bears: the source's own, or its host's when many failed together."""
     last_error: str | None = None
     next_due_at: datetime | None = None
 
@@ -63,7 +65,8 @@ class Check(Value, frozen=True, kw_only=True):
 
 _COLUMNS = (
     "id, name, url, family, etag, last_modified, context, island_hash, kind, cards, first_ok_at, "
-    "last_ok_at, last_check_at, failing_since, failures, told_failing, last_error, next_due_at"
+    "last_ok_at, last_check_at, failing_since, failures, told_failing, told_as, last_error, "
+    "next_due_at"
 )
 
 
@@ -153,7 +156,7 @@ class Sources:
         self._conn.execute(
             "update sources set last_ok_at = ?1, last_check_at = ?1,"
             " first_ok_at = coalesce(first_ok_at, ?1), failing_since = null, failures = 0,"
-            " told_failing = 0, last_error = null, cards = coalesce(?2, cards),"
+            " told_failing = 0, told_as = null, last_error = null, cards = coalesce(?2, cards),"
             " kind = coalesce(?3, kind) where id = ?4",
             (text, cards, kind, source),
         )
@@ -168,9 +171,20 @@ class Sources:
         ).fetchone()
         return int(row[0])
 
-    def mark_told(self, source: int) -> None:
-        """A notice about this failing source has been recorded."""
-        self._conn.execute("update sources set told_failing = 1 where id = ?", (source,))
+    def mark_told(self, source: int, told_as: str | None = None) -> None:
+        """A notice about this failing source, or about all of its host, has been recorded."""
+        self._conn.execute(
+            "update sources set told_failing = 1, told_as = coalesce(?, name) where id = ?",
+            (told_as, source),
+        )
+
+    def give_another_chance(self, source: int) -> None:
+        """Its host works again: count its failures anew, and tell them anew if they last."""
+        self._conn.execute(
+            "update sources set told_failing = 0, told_as = null, failures = 0,"
+            " failing_since = null where id = ?",
+            (source,),
+        )
 
     def keep_validators(
         self,

@@ -1,0 +1,193 @@
+"""Doubt: is a page what it seems?
+
+Owns the decision to put a page into quarantine: one that contradicts itself, or what the same
+page showed earlier, is not judged; one that is merely short is. Pure: a snapshot and what is
+remembered of the source's last judged page go in. Must not read pages or tell anyone.
+"""
+
+from __future__ import annotations
+
+import array
+from collections.abc import Iterable, Sequence
+from datetime import date, timedelta
+
+from watcher.clock import to_unix
+from watcher.model import PageKind, ReaderName, Snapshot, Value
+
+SAME_DAY = 86_400
+"""Seconds for which a page may be held against what it showed; after that it may be another."""
+LONG = 7 * SAME_DAY
+"""Seconds for which counts and titles of the same papers may be."""
+LEAST = 5
+"""Fewer papers than this prove nothing."""
+
+_UNKNOWN = -1
+
+
+# --- what is remembered of a source ----------------------------------------------------------
+
+
+class Reference(Value, frozen=True, kw_only=True):
+    """What a source's last judged page showed, packed: there may be ten thousand of them.
+
+    The arrays run side by side, one place per paper that has an id.
+    """
+
+    at: int
+    """Unix seconds."""
+    kind: PageKind | None = None
+    listed_on: date | None = None
+    reader: ReaderName | None = None
+    """None: from the store after a restart, so titles cannot be compared letter by letter."""
+    ids: array.array[int]
+    titles: array.array[int]
+    upvotes: array.array[int]
+    stars: array.array[int]
+    cards: int
+    """All cards, those without an id too."""
+
+
+def reference_of(snapshot: Snapshot) -> Reference:
+    """A judged snapshot as the next one will be held against it."""
+    cards = [card for card in snapshot.cards if card.paper_id]
+    return Reference(
+        at=to_unix(snapshot.taken_at),
+        kind=snapshot.kind,
+        listed_on=snapshot.listed_on,
+        reader=snapshot.reader,
+        ids=array.array("q", [hash(card.paper_id) for card in cards]),
+        titles=array.array("q", [hash(card.title) for card in cards]),
+        upvotes=array.array("q", [_number(card.upvotes) for card in cards]),
+        stars=array.array("q", [_number(card.stars) for card in cards]),
+        cards=len(snapshot.cards),
+    )
+
+
+def remembered_reference(
+    at: int,
+    papers: Sequence[tuple[str | None, int | None, int | None]],
+    *,
+    kind: PageKind | None,
+    listed_on: date | None,
+) -> Reference:
+    """The same from the store: ``(arxiv_id, upvotes, stars)`` of the last judged page's papers."""
+    known = [paper for paper in papers if paper[0]]
+    return Reference(
+        at=at,
+        kind=kind,
+        listed_on=listed_on,
+        ids=array.array("q", [hash(name) for name, _, _ in known]),
+        titles=array.array("q"),
+        upvotes=array.array("q", [_number(upvotes) for _, upvotes, _ in known]),
+        stars=array.array("q", [_number(stars) for _, _, stars in known]),
+        cards=len(papers),
+    )
+
+
+def _number(value: int | None) -> int:
+    return _UNKNOWN if value is None else value
+
+
+# --- quarantine ------------------------------------------------------------------------------
+
+
+def contradictions(
+    snapshot: Snapshot, reference: Reference | None, by_cards: Snapshot | None = None
+) -> tuple[str, ...]:
+    """Why a page must not be judged; empty when it may be.
+
+    ``by_cards`` is the same page read by its cards, when that was done. What rests on the
+    past lapses with time: after a day a page may show other papers, after a week other counts.
+    """
+    found = [*_with_itself(snapshot)]
+    if by_cards is not None:
+        found += _with_its_cards(snapshot, by_cards)
+    if reference is not None:
+        age = to_unix(snapshot.taken_at) - reference.at
+        if 0 <= age <= LONG:
+            found += _with_its_counts(snapshot, reference)
+        if 0 <= age <= SAME_DAY:
+            found += _with_its_past(snapshot, reference)
+    return tuple(found)
+
+
+def _with_itself(snapshot: Snapshot) -> Iterable[str]:
+    cards = snapshot.cards
+    ids = [card.paper_id for card in cards if card.paper_id]
+    if len(ids) >= LEAST and len(set(ids)) < 0.7 * len(ids):
+        yield f"{len(ids) - len(set(ids))} of {len(ids)} cards repeat a paper"
+    tomorrow = (snapshot.taken_at + timedelta(days=2)).date()
+    ahead = sum(
+        1
+        for card in cards
+        if (card.published_on is not None and card.published_on > tomorrow)
+        or (card.listed_on is not None and card.listed_on > tomorrow)
+    )
+    if ahead >= LEAST and ahead > len(cards) / 2:
+        yield f"{ahead} of {len(cards)} papers are dated in the future"
+
+
+def _with_its_cards(snapshot: Snapshot, by_cards: Snapshot) -> Iterable[str]:
+    """The island is what is judged: what it lacks, or nobody sees, is a contradiction."""
+    ours = {card.paper_id for card in snapshot.cards if card.paper_id}
+    theirs = {card.paper_id for card in by_cards.cards if card.paper_id}
+    only_theirs = len(theirs - ours)
+    if only_theirs >= LEAST and only_theirs > 0.2 * len(theirs):
+        yield f"{only_theirs} of {len(theirs)} papers among the cards are not in the island"
+
+
+def _with_its_past(snapshot: Snapshot, reference: Reference) -> Iterable[str]:
+    """The same page, earlier that day. A page of another day says nothing about this one."""
+    if reference.cards < LEAST:
+        return
+    ago = _ago(snapshot, reference)
+    if snapshot.kind is not None and reference.kind not in (None, snapshot.kind):
+        yield f"it is a {snapshot.kind} page, {ago} it was a {reference.kind} page"
+        return
+    if snapshot.listed_on != reference.listed_on and None not in (
+        snapshot.listed_on,
+        reference.listed_on,
+    ):
+        return
+    now, before = len(snapshot.cards), reference.cards
+    nameless = sum(card.paper_id is None for card in snapshot.cards)
+    if len(reference.ids) > 0.8 * before and nameless > 0.5 * now and nameless >= 3:
+        yield f"{nameless} of {now} papers have no id, {ago} nearly all had one"
+        return
+    ids = {hash(card.paper_id) for card in snapshot.cards if card.paper_id}
+    kept = sum(name in ids for name in reference.ids)
+    if now < 0.5 * before and kept < 0.5 * before:
+        yield f"it shows {now} papers, {ago} it showed {before}"
+    elif len(reference.ids) >= LEAST and kept < 0.2 * len(reference.ids) and nameless < now / 2:
+        yield f"it shows {kept} of the {before} papers that it showed {ago}"
+
+
+def _with_its_counts(snapshot: Snapshot, reference: Reference) -> Iterable[str]:
+    """The same papers, other titles; or votes that fell, which they hardly ever do."""
+    place = {name: i for i, name in enumerate(reference.ids)}
+    both = [
+        (card, place[hash(card.paper_id)])
+        for card in snapshot.cards
+        if card.paper_id and hash(card.paper_id) in place
+    ]
+    if len(both) < LEAST:
+        return
+    ago = _ago(snapshot, reference)
+    if reference.reader is snapshot.reader:
+        other = sum(hash(card.title) != reference.titles[i] for card, i in both)
+        if other > len(both) / 2:
+            yield f"{other} of {len(both)} papers have another title than {ago}"
+    for field, before in (("upvotes", reference.upvotes), ("stars", reference.stars)):
+        pairs = [
+            (before[i], value)
+            for card, i in both
+            if (value := getattr(card, field)) is not None and before[i] != _UNKNOWN
+        ]
+        fell = sum(value < 0.9 * old and value < old - 3 for old, value in pairs)
+        if len(pairs) >= LEAST and fell > len(pairs) / 2:
+            yield f"{field} of {fell} of {len(pairs)} papers fell since {ago}"
+
+
+def _ago(snapshot: Snapshot, reference: Reference) -> str:
+    minutes = max(0, to_unix(snapshot.taken_at) - reference.at) // 60
+    return f"{minutes} min ago" if minutes < 120 else f"{minutes // 60} h ago"

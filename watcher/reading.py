@@ -1,0 +1,259 @@
+"""From a page's bytes to what is judged of it: read, doubted, compared with its usual look.
+
+Owns the order of these steps and how much looking a page gets: all of it happens on a thread,
+on the critical path, so the dear comparison of island and cards is made only now and then, or
+when something cheap is odd. Must not store or tell anything.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import datetime
+from zlib import crc32
+
+import msgspec
+from isal import isal_zlib
+
+from watcher import doubt, drift, readers
+from watcher.agenda import Target
+from watcher.archive import Keeper
+from watcher.clock import to_unix
+from watcher.drift import Finding, Portrait
+from watcher.errors import ParseError
+from watcher.model import PageKind, ReaderName, Snapshot
+from watcher.page import Page, Validators, unpack
+from watcher.store import Records
+from watcher.visit import Memory, Scrutiny, Seen
+
+PROBED = 2
+"""Cards read beside the island on every second visit."""
+_SHRUNK = 0.8
+"""A page with fewer papers than this share of its last is looked at twice."""
+_HEAD = 24_000
+"""Bytes of the first card that are looked at for its class names."""
+
+_CLASS = re.compile(rb"class=\"([^\"]*)\"")
+_encode = msgspec.json.Encoder().encode
+_portrait = msgspec.json.Decoder(Portrait)
+
+
+def read_page(
+    page: Page, target: Target, memory: Memory, now: datetime, keeper: Keeper | None = None
+) -> Seen:
+    """Bytes to a snapshot, unless the page's data is that of the last judged visit.
+
+    ``doubts`` in the answer say why a page must not be judged. Raises FetchError for a body
+    that is cut or damaged, ParseError for a page that cannot be read.
+    """
+    keeper = keeper or Keeper()
+    sent, page = page, unpack(page)
+    island = readers.island_bytes(page.body)
+    mark = None
+    if island is not None:
+        mark = f"{isal_zlib.crc32(island):08x}{isal_zlib.adler32(island):08x}{len(island):x}"
+    fresh = Memory(
+        validators=page.validators,
+        island=mark,
+        skeleton=skeleton(page.body),
+        visits=memory.visits + 1,
+        reference=memory.reference,
+        portrait=memory.portrait,
+    )
+    if mark is not None and mark == memory.island:
+        return _unchanged(page, memory, fresh, now)
+    snapshot = _parse(sent, page, target, now, keeper)
+    return _look(Look(sent, page, target, snapshot, keeper), memory, fresh)
+
+
+def _parse(sent: Page, page: Page, target: Target, now: datetime, keeper: Keeper) -> Snapshot:
+    try:
+        snapshot = readers.parse(page.body, url=page.url, at=now)
+    except ParseError as exc:
+        if keeper.odd is not None:
+            exc.page = keeper.odd.put(sent, source=target.name, why=str(exc))
+        raise
+    if target.kind is not None and snapshot.kind is not target.kind:
+        return msgspec.structs.replace(snapshot, kind=target.kind)
+    return snapshot
+
+
+class Look:
+    """A page while it is looked at."""
+
+    __slots__ = ("keeper", "page", "sent", "snapshot", "target")
+
+    def __init__(
+        self, sent: Page, page: Page, target: Target, snapshot: Snapshot, keeper: Keeper
+    ) -> None:
+        self.sent = sent
+        self.page = page
+        self.target = target
+        self.snapshot = snapshot
+        self.keeper = keeper
+
+    def keep(self, why: str) -> str | None:
+        """Keep the page for a look."""
+        odd = self.keeper.odd
+        return None if odd is None else odd.put(self.sent, source=self.target.name, why=why)
+
+
+def _look(look: Look, memory: Memory, fresh: Memory) -> Seen:
+    """Doubt a page, then see whether it looks as usual."""
+    snapshot = look.snapshot
+    portrait = portrait_of(memory)
+    odd = drift.oddities(portrait, snapshot)
+    by_cards = None
+    if _wants_cards(look, memory, portrait, odd=bool(odd)):
+        by_cards = _by_cards(look.page, snapshot)
+    seen_twice = None if isinstance(by_cards, str) else by_cards
+    doubts = doubt.contradictions(snapshot, memory.reference, seen_twice)
+    if doubts:
+        return Seen(memory=memory, snapshot=snapshot, doubts=doubts, page=look.keep(doubts[0]))
+    scrutiny = scrutinise(portrait, snapshot, odd=odd, by_cards=by_cards)
+    kept = None
+    if look.keeper.pages is not None:
+        kept = look.keeper.pages.put(look.sent, source=look.target.name)
+    if scrutiny.tell or any(f.name not in portrait.drifts for f in scrutiny.findings):
+        kept = look.keep(scrutiny.findings[0].what) or kept
+    body = _encode(scrutiny.portrait)
+    memory = msgspec.structs.replace(fresh, reference=doubt.reference_of(snapshot), portrait=body)
+    return Seen(memory=memory, snapshot=snapshot, scrutiny=scrutiny, page=kept)
+
+
+def scrutinise(
+    portrait: Portrait,
+    snapshot: Snapshot,
+    *,
+    odd: Sequence[Finding] = (),
+    by_cards: Snapshot | str | None = None,
+) -> Scrutiny:
+    """Follow what is odd about a page from visit to visit, and learn what is not."""
+    at = to_unix(snapshot.taken_at)
+    findings, looked = [*odd], {"page"}
+    if by_cards is not None:
+        findings += drift.cards_oddities(snapshot, by_cards)
+        looked.add("cards")
+    after, tell, healed = drift.follow(portrait, findings, at=at, looked=frozenset(looked))
+    after = drift.learn(after, snapshot, [finding.name for finding in odd])
+    if by_cards is not None or not portrait.compared_at:
+        after = msgspec.structs.replace(after, compared_at=at)
+    return Scrutiny(
+        portrait=after,
+        changed=after != portrait,
+        findings=tuple(findings),
+        tell=tell,
+        healed=healed,
+    )
+
+
+def _wants_cards(look: Look, memory: Memory, portrait: Portrait, *, odd: bool) -> bool:
+    """Whether island and cards are to be compared in full: dear, two to three times the rest."""
+    snapshot = look.snapshot
+    if snapshot.reader is not ReaderName.ISLAND or not snapshot.cards:
+        return False
+    if odd or portrait.must_compare or (memory.reference is None and portrait.pages):
+        return True
+    if memory.reference is not None and len(snapshot.cards) < _SHRUNK * memory.reference.cards:
+        return True
+    if portrait.compared_at and drift.is_due(portrait, to_unix(snapshot.taken_at)):
+        return True
+    return memory.visits % 2 == 0 and not _probe(look)
+
+
+def _probe(look: Look) -> bool:
+    """Whether the first cards say what the island says of them."""
+    body = look.page.body
+    start = end = body.find(b"<article")
+    for _ in range(PROBED):
+        end = body.find(b"</article>", end) + 10
+        if start < 0 or end < 10:
+            return False
+    try:
+        few = readers.parse(
+            body[start:end],
+            url=look.page.url,
+            at=look.snapshot.taken_at,
+            reader=ReaderName.CARDS,
+        )
+    except ParseError:
+        return False
+    return drift.probe_agrees(few.cards, look.snapshot, few.shows)
+
+
+def _by_cards(page: Page, snapshot: Snapshot) -> Snapshot | str:
+    try:
+        return readers.parse(page.body, url=page.url, at=snapshot.taken_at, reader=ReaderName.CARDS)
+    except ParseError as exc:
+        return str(exc)
+
+
+def _unchanged(page: Page, memory: Memory, fresh: Memory, now: datetime) -> Seen:
+    """The island is what it was; are the cards?"""
+    fresh = still(fresh, now)
+    portrait = portrait_of(memory)
+    same = memory.skeleton in (0, fresh.skeleton)
+    if same and not portrait.must_compare:
+        return Seen(memory=fresh)
+    snapshot = readers.parse(page.body, url=page.url, at=now)
+    findings = drift.cards_oddities(snapshot, _by_cards(page, snapshot))
+    at = to_unix(now)
+    after, tell, healed = drift.follow(portrait, findings, at=at, looked=frozenset(("cards",)))
+    after = msgspec.structs.replace(after, compared_at=at)
+    scrutiny = Scrutiny(portrait=after, changed=True, findings=findings, tell=tell, healed=healed)
+    return Seen(memory=msgspec.structs.replace(fresh, portrait=_encode(after)), scrutiny=scrutiny)
+
+
+def still(memory: Memory, now: datetime) -> Memory:
+    """The memory after a page that is what it was."""
+    if memory.reference is None:
+        return memory
+    reference = msgspec.structs.replace(memory.reference, at=to_unix(now))
+    return msgspec.structs.replace(memory, reference=reference)
+
+
+def recall(records: Records, name: str, context: str) -> Memory:
+    """What the store remembers of a target's last judged page.
+
+    Its validators only if they were stored under these rules and readers (``context``).
+    """
+    state = records.sources.state(name)
+    if state is None or state.last_ok_at is None:
+        return Memory()
+    memory = Memory(portrait=records.care.portrait(state.id))
+    reference = doubt.remembered_reference(
+        to_unix(state.last_ok_at),
+        records.care.last_page(state.id),
+        kind=PageKind(state.kind) if state.kind else None,
+        listed_on=portrait_of(memory).listed_on,
+    )
+    valid = state.context == context
+    return msgspec.structs.replace(
+        memory,
+        reference=reference,
+        island=state.island_hash if valid else None,
+        validators=Validators(
+            etag=state.etag if valid else None,
+            last_modified=state.last_modified if valid else None,
+        ),
+    )
+
+
+def portrait_of(memory: Memory) -> Portrait:
+    """The portrait a memory holds; an empty one for a new source or one of another version."""
+    if not memory.portrait:
+        return Portrait()
+    try:
+        return _portrait.decode(memory.portrait)
+    except msgspec.MsgspecError:
+        return Portrait()
+
+
+def skeleton(body: bytes) -> int:
+    """A number that stands for the class names of the first card; 0 when there is no card."""
+    start = body.find(b"<article")
+    if start < 0:
+        return 0
+    end = body.find(b"</article>", start, start + _HEAD)
+    names = {*_CLASS.findall(body, start, end if end > 0 else start + _HEAD)}
+    return crc32(b"\0".join(sorted(names))) or 1
