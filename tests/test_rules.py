@@ -763,3 +763,22 @@ def test_every_condition_and_kind_is_documented():
     for name in ("query", "sources", "events", "min_upvotes", "min_multiplier", "ripen", "exclude",
                  "authors", "organizations", "budget", "known", *Change):  # fmt: skip
         assert f"`{name}`" in text, name
+
+
+# --- resurging leaves out the tail of a rise (docs/adr/0004-resurging.md) -------------------
+
+
+@pytest.mark.parametrize(
+    ("age_h", "looks", "fires"),
+    [
+        (60.0, [(59.0, 5), (48.0, 60), (24.0, 90), (0.0, 102)], False),  # slows down
+        (60.0, [(59.0, 5), (48.0, 60), (24.0, 62), (0.0, 70)], True),  # stood still, comes back
+        (40.0, [(39.0, 2), (24.0, 32), (0.0, 45)], False),  # 30 in fifteen hours, 13 in a day
+        (40.0, [(24.0, 40), (0.0, 45)], True),  # nothing known of before
+        (60.0, [(59.0, 2), (48.0, 6), (24.0, 7), (0.0, 14)], False),  # few votes in its first week
+        (900.0, [(899.0, 7), (24.0, 7), (0.0, 14)], True),  # after it they are news
+    ],
+)
+def test_a_paper_that_only_slows_down_is_not_resurging(age_h, looks, fires):
+    rule = compile_rule("r", events=[RESURGING])
+    assert kinds(rule, subject(age_h=age_h, looks=looks)) == [RESURGING] * fires

@@ -248,7 +248,7 @@ class Case:
             return True
         limit = growth.RESURGING_AGE * growth.HOUR
         if self.age_s is not None:
-            if self.age_s <= limit:
+            if self.age_s <= limit or self._too_small(self.age_s):
                 return False
             older: bool | None = True
         else:
@@ -257,6 +257,11 @@ class Case:
         if gain is None:
             return None
         return older if gain >= self.gain_needed else False
+
+    def _too_small(self, age_s: float) -> bool:
+        """In its first week a paper with few votes gains a few more; after it that is news."""
+        followed = age_s < growth.FOLLOW_HOURS * growth.HOUR
+        return followed and self.upvotes is not None and self.upvotes < growth.RISING_FLOOR
 
     def _near_top(self) -> bool:
         """Cheap: whether the signal of entering the top ten can be there at all."""

@@ -87,7 +87,10 @@ def _write_gaining(case: Case) -> Condition:
         value = f"{_entered(case, rank)}, {value}"
     elif gain is not None:
         value += f", {_age(case)}"
-    need = f"{case.gain_needed} a day after 36 h, or the trending top {growth.TOP} from below"
+    need = (
+        f"{case.gain_needed} a day after 36 h (and {growth.RISING_FLOOR} votes in its first week), "
+        f"or the trending top {growth.TOP} from below"
+    )
     return Condition(name="gaining", value=value, need=need, ok=case.again)
 
 
