@@ -402,6 +402,21 @@ def test_addresses_that_are_no_web_addresses_are_dropped() -> None:
     assert (card.github, card.project, card.thumbnail) == (None, None, None)
 
 
+@pytest.mark.parametrize("number", ["9" * 400, "1e999", "-" + "9" * 400])
+def test_numbers_beyond_all_bounds_cost_no_more_than_their_item(number: str) -> None:
+    papers = pages.props_trending([ONE, TWO])
+    papers["dailyPapers"][0]["paper"]["upvotes"] = "NUMBER"
+    papers["dailyPapers"][1]["odd"] = "NUMBER"
+    papers |= {"query": "NUMBER", "date": "NUMBER", "periodType": "NUMBER"}
+    body = page_of(papers).replace(b"&quot;NUMBER&quot;", number.encode())
+    snapshot = readers.parse(body, at=AT)
+    assert snapshot.cards[-1].paper_id == TWO.id
+    assert snapshot.warnings[0].startswith("item 1")
+    body = page_of(pages.props_paper(ONE) | {"comments": "NUMBER"}, target="PaperContent")
+    body = body.replace(b"&quot;NUMBER&quot;", number.encode())
+    assert readers.parse(body, at=AT).cards[0].paper_id == ONE.id
+
+
 def test_half_an_emoji_does_not_cost_the_page() -> None:
     body = pages.trending([ONE.but(title="Half XX an emoji"), TWO]).replace(b"XX", b"\\ud83d")
     snapshot = read(body)

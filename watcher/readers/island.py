@@ -184,7 +184,11 @@ def _loose_list(raw: Raw | UnsetType, warnings: list[str]) -> list[items.Item] |
 
 
 def _plain(raw: Raw | UnsetType) -> object:
-    return None if isinstance(raw, UnsetType) else msgspec.json.decode(raw)
+    """A key beside the papers; None when it is missing or cannot be read."""
+    try:
+        return None if isinstance(raw, UnsetType) else msgspec.json.decode(raw)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return None
 
 
 def _query(raw: Raw | UnsetType) -> str | None:
