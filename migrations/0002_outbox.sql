@@ -57,6 +57,8 @@ create table messages (
     unique (channel, batch, recipient)
 ) strict, without rowid;
 create index messages_due on messages (channel, due_at) where state = 'waiting';
+create index messages_promised on messages (channel, promised_at, key) where state = 'waiting';
+create index messages_dead on messages (channel) where state = 'dead';
 create index messages_ended on messages (ended_at) where ended_at is not null;
 
 -- Addresses that are not written to again, until a person says otherwise.

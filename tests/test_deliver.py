@@ -20,6 +20,7 @@ from watcher.fetch import SystemClock
 from watcher.model import EventType, Letter, Links, MessageState
 from watcher.store import Store, open_records
 from watcher.store.outbox import Words
+from watcher.telemetry import Metrics
 
 DOWN = SendError("connection refused")
 GONE = SendError("host answered 410: the address is gone", retryable=False, gone=True)
@@ -729,6 +730,36 @@ async def test_after_sleep_an_overdue_digest_waits_for_the_checks_before_it_leav
             await eventually(lambda: channel.got, within=5.0)
         assert channel.papers == ["Paper number 2", "Paper number 1"]
         assert channel.got[0].digest.late
+
+
+async def test_a_channel_that_leaves_the_config_while_it_sends_is_closed_afterwards(post):
+    release = asyncio.Event()
+    channel = Obedient("me", on_send=lambda message: release.wait())
+    async with post(channel) as here, Running(here) as deliverer:
+        await here.tell(1)
+        await here.tell(2, at=NOW - seconds(1))
+        await eventually(lambda: channel.tried, within=2)
+        await deliverer.use(plan("other"), {"other": Obedient("other")}, DeliverySettings())
+        release.set()
+        await eventually(lambda: channel.closed, within=2)
+        assert len(channel.got) == 1
+        states = sorted(line.state for line in await here.lines())
+        assert states == [MessageState.SENT, MessageState.WAITING]
+
+
+async def test_the_metrics_show_what_waits_and_what_was_given_up(post):
+    metrics = Metrics()
+    async with post(Obedient("me", UNFIT, then=DOWN), metrics=metrics) as here:
+        await here.tell(1)
+        await here.tell(2, at=NOW + seconds(1))
+        here.clock.advance(10)
+        await here.deliverer.deliver_due()
+        await here.deliverer._measure(here.clock.now() + seconds(60))
+        value = metrics.registry.get_sample_value
+        assert value("watcher_messages_waiting", {"channel": "me"}) == 1
+        assert value("watcher_messages_dead", {"channel": "me"}) == 1
+        assert value("watcher_outbox_oldest_age_seconds") == 69
+        assert value("watcher_messages_total", {"channel": "me", "state": "dead"}) == 1
 
 
 async def test_another_config_is_followed_at_once(post):

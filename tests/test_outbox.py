@@ -539,6 +539,18 @@ def test_after_downtime_an_overdue_digest_waits_for_the_first_checks(records):
     assert claimed.words.digest.due_at == NOW + hours(24)
 
 
+def test_starting_again_and_again_does_not_hold_a_digest_back_for_ever(records):
+    tell(records, DAILY, 1)
+    start = NOW + hours(24 * 9)
+    for seconds in range(0, 60, 5):
+        now = start + timedelta(seconds=seconds)
+        with records.transaction():
+            owed.begin(records, DAILY, now, hold=True)
+        if sent(records, DAILY, at=now):
+            break
+    assert seconds == 45
+
+
 QUIET = with_outlet(MORNING, "me", digest=time(8), timezone=BERLIN, quiet_note=True)
 
 

@@ -42,6 +42,8 @@ _LEEWAY = 5.0
 """Seconds that a send may take beyond its channel's own deadline."""
 _IDLE = 30.0
 """Seconds after which a channel that has nothing to send closes its connection."""
+_MEASURE = 15.0
+"""Seconds between two looks at what the metrics show."""
 _JUMP = timedelta(minutes=2)
 """More time than this between two ticks means that the machine slept or its clock was set."""
 _STORE_PAUSE = 60.0
@@ -138,6 +140,9 @@ class Deliverer:
         self._stopping = False
         self._busy: set[str] = set()
         self._used: dict[str, float] = {}
+        self._retired: dict[str, Channel] = {}
+        """Channels of an older config that are still sending."""
+        self._measured = 0.0
         self._trouble: StoreError | None = None
         self._refused: StoreRefused | None = None
 
@@ -158,9 +163,10 @@ class Deliverer:
         """Put another config in force: what has not left follows it."""
         now = self._clock.now()
         await self._store.write(lambda r: owed.replan(r, plan, now))
-        left = [channel for name, channel in self._channels.items() if name not in self._busy]
+        old = self._channels
         self._plan, self._channels, self._settings = plan, dict(channels), settings
-        await _close(left)
+        self._retired |= {name: channel for name, channel in old.items() if name in self._busy}
+        await _close([channel for name, channel in old.items() if name not in self._busy])
         self.wake()
 
     async def begin(self, *, hold: bool = True) -> None:
@@ -210,6 +216,7 @@ class Deliverer:
         self._wake.clear()
         now = self._clock.now()
         plan = self._plan
+        await self._measure(now)
         if await self._store.read(lambda r: owed.quiet_notes_due(r, plan, now)):
             await self._store.write(lambda r: owed.open_quiet_notes(r, plan, now))
         times = await self._due_times()
@@ -292,15 +299,18 @@ class Deliverer:
             self._busy.discard(name)
             self._used[name] = self._clock.monotonic()
             self._wake.set()
+            if name in self._retired:
+                await _close([self._retired.pop(name)])
 
     async def _serve(self, name: str) -> Report:
         """Send what is due on one channel, the oldest promise first: claim, send, record."""
         report = Report()
-        while not self._stopping:
+        while not self._stopping and name in self._channels:
             claimed = await self._claim(name)
-            if claimed is None:
+            channel = self._channels.get(name)
+            if claimed is None or channel is None:
                 break
-            outcome = await self._send(claimed)
+            outcome = await self._send(claimed, channel)
             recorded = await self._record(outcome)
             self._tell(outcome, recorded)
             report += _counted(recorded)
@@ -321,9 +331,8 @@ class Deliverer:
             )
         )
 
-    async def _send(self, claimed: Claimed) -> Outcome:
+    async def _send(self, claimed: Claimed, channel: Channel) -> Outcome:
         """Hand it to its channel, outside any transaction."""
-        channel = self._channels[claimed.channel]
         try:
             async with asyncio.timeout(channel.deadline + _LEEWAY):
                 await channel.send(self._message(claimed))
@@ -384,7 +393,24 @@ class Deliverer:
                 log.error("channel_disabled" if disabled else "channel_failed", **facts)
             self.wake()
 
-    # --- connections ---
+    # --- connections and metrics ---
+
+    async def _measure(self, now: datetime) -> None:
+        """Show what waits and what was given up, every now and then."""
+        moment = self._clock.monotonic()
+        if moment - self._measured < _MEASURE:
+            return
+        self._measured = moment
+        waiting, dead, states = await self._store.read(
+            lambda r: (r.outbox.waiting(), r.outbox.dead_of(), r.standing.all())
+        )
+        per_channel = {part.channel: part.messages for part in waiting}
+        for state in states:
+            self._metrics.waiting.labels(state.name).set(per_channel.get(state.name, 0))
+            self._metrics.dead.labels(state.name).set(dead.get(state.name, 0))
+            self._metrics.disabled.labels(state.name).set(state.disabled)
+        ages = [(now - part.oldest).total_seconds() for part in waiting]
+        self._metrics.oldest.set(max(0.0, *ages) if ages else 0.0)
 
     def _idle(self) -> list[str]:
         """Channels that have had nothing to send for a while."""

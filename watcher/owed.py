@@ -294,14 +294,16 @@ def _move(records: Records, plan: Plan, batch: Batch, now: datetime) -> None:
 def hold_late(records: Records, plan: Plan, now: datetime) -> int:
     """After downtime or sleep: let overdue digests wait for the first checks; how many do.
 
-    What these find joins them, so that one digest, marked late, covers the gap.
+    What these find joins them, so that one digest, marked late, covers the gap. A digest that
+    waits already does not wait longer: a daemon that is started again and again still sends it.
     """
     held = 0
+    since = now - OVERDUE
     for name in plan.outlets:
-        late = records.outbox.overdue(name, now - OVERDUE)
+        late = records.outbox.overdue(name, since)
         if late is not None:
-            records.outbox.postpone(name, late.batch, now + CATCH_UP)
-            held += 1
+            until = now + CATCH_UP
+            held += records.outbox.postpone(name, late.batch, until, overdue_since=since)
     return held
 
 

@@ -277,13 +277,19 @@ class Outbox:
             (due, channel, batch),
         )
 
-    def postpone(self, channel: str, batch: str, due_at: datetime) -> None:
-        """Let a batch leave later than promised; the promise stays."""
-        self._conn.execute(
-            "update messages set due_at = ? where channel = ? and batch = ?"
+    def postpone(
+        self, channel: str, batch: str, due_at: datetime, *, overdue_since: datetime
+    ) -> bool:
+        """Let a batch leave later than promised, if it was due before ``overdue_since``.
+
+        The promise stays. False when nothing was overdue for so long.
+        """
+        cursor = self._conn.execute(
+            "update messages set due_at = ? where channel = ? and batch = ? and due_at <= ?"
             " and state = 'waiting' and attempts = 0 and not leased",
-            (to_text(due_at), channel, batch),
+            (to_text(due_at), channel, batch, to_text(overdue_since)),
         )
+        return cursor.rowcount > 0
 
     def move(self, channel: str, batch: str, to: str) -> None:
         """Let another open batch tell what an open batch would have told."""
@@ -356,7 +362,9 @@ class Outbox:
 
     def _oldest_due(self, channel: str, now: datetime) -> dict[str, Any] | None:
         row = self._conn.execute(
-            f"select {_ROW} from messages where state = 'waiting' and channel = ? and due_at <= ?"
+            # Not by due time and then sorted: ten thousand may be due.
+            f"select {_ROW} from messages indexed by messages_promised"
+            " where state = 'waiting' and channel = ? and due_at <= ?"
             " order by promised_at, key limit 1",
             (channel, to_text(now)),
         ).fetchone()
@@ -562,6 +570,13 @@ class Outbox:
         return tuple(
             Waiting(channel=row[0], messages=row[1], oldest=from_text(row[2])) for row in rows
         )
+
+    def dead_of(self) -> dict[str, int]:
+        """How many messages of each channel were given up."""
+        rows = self._conn.execute(
+            "select channel, count(*) from messages where state = 'dead' group by channel"
+        )
+        return dict(rows.fetchall())
 
     def counts(self) -> dict[str, int]:
         """How many messages there are of each state."""
