@@ -26,7 +26,10 @@ _T = TypeVar("_T")
 Maybe: TypeAlias = _T | UnsetType | None
 
 
-class Person(msgspec.Struct):
+# These trees have no cycles and live for one page: the garbage collector need not watch them.
+
+
+class Person(msgspec.Struct, gc=False):
     """A user or an organization; which of the names is the login depends on the place."""
 
     name: Maybe[str] = UNSET
@@ -34,13 +37,13 @@ class Person(msgspec.Struct):
     user: Maybe[str] = UNSET
 
 
-class Author(msgspec.Struct):
+class Author(msgspec.Struct, gc=False):
     """A printed author; hidden ones count as well."""
 
     name: str | None = None
 
 
-class PaperItem(msgspec.Struct, rename="camel"):
+class PaperItem(msgspec.Struct, rename="camel", gc=False):
     """The inner ``paper`` object. UNSET tells "this generation had no such key"."""
 
     id: str | None = None
@@ -63,7 +66,7 @@ class PaperItem(msgspec.Struct, rename="camel"):
     media_urls: Maybe[list[str]] = UNSET
 
 
-class Item(msgspec.Struct, rename="camel"):
+class Item(msgspec.Struct, rename="camel", gc=False):
     """The outer object of a list. Its ``publishedAt`` is a wrong clock and is never read."""
 
     paper: PaperItem
