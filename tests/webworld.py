@@ -3,14 +3,22 @@
 Filled by the real recording of visits, so that events, baselines and checks are real.
 """
 
+import atexit
 import contextlib
+import functools
+import json
+import shutil
+import tempfile
 import time
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import msgspec
+from yarl import URL
 
 from watcher import telemetry
 from watcher.agenda import Target
@@ -177,3 +185,63 @@ def changed(context: WebContext, **web: Any) -> None:
     settings = msgspec.structs.replace(context.config.web, **web)
     new = msgspec.structs.replace(context.config, web=settings)
     context.use(new, context.rules)
+
+
+@functools.cache
+def seeded() -> Path:
+    """A filled store, made once; copy it before writing."""
+    folder = Path(tempfile.mkdtemp(prefix="watcher-web-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    with open_records(folder / "w.db", create=True, migrate=True) as records:
+        fill(records)
+    return folder / "w.db"
+
+
+def copy_of(seed: Path, folder: Path) -> Path:
+    return Path(shutil.copy(seed, folder / "w.db"))
+
+
+class Visitor:
+    """An HTTP client that knows where the web part listens."""
+
+    def __init__(self, session: aiohttp.ClientSession, base: str) -> None:
+        self._session = session
+        self.base = base
+
+    async def get(self, path: str, **more: Any) -> "Answer":
+        return await self._ask("GET", path, **more)
+
+    async def post(self, path: str, data: Any = None, **more: Any) -> "Answer":
+        return await self._ask("POST", path, data=data, **more)
+
+    async def _ask(self, method: str, path: str, **more: Any) -> "Answer":
+        more.setdefault("allow_redirects", False)
+        url = URL(self.base + path, encoded=True)
+        async with self._session.request(method, url, **more) as answer:
+            return Answer(answer.status, answer.headers, await answer.read())
+
+
+@dataclass
+class Answer:
+    status: int
+    headers: Any
+    body: bytes
+
+    @property
+    def text(self) -> str:
+        return self.body.decode()
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+@contextlib.asynccontextmanager
+async def visiting(path: Path, **more: Any) -> AsyncIterator[tuple[Visitor, WebContext]]:
+    """A visitor of a running web part over the store at ``path``."""
+    jar = aiohttp.CookieJar(unsafe=True)
+    async with (
+        serving(path, **more) as (running, context),
+        aiohttp.ClientSession(cookie_jar=jar) as session,
+    ):
+        yield Visitor(session, running.url), context

@@ -7,6 +7,7 @@ access, origin, then the page. Must not know what a page shows.
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
@@ -48,6 +49,10 @@ REQUEST_DEADLINE = 30.0
 """Seconds for one request, its body included."""
 MAX_BODY = 64 * 1024
 _KEEPALIVE = 20.0
+_SILENT = logging.getLogger("watcher.web.http")
+"""aiohttp writes every malformed request with its address, tokens included: to nowhere."""
+_SILENT.addHandler(logging.NullHandler())
+_SILENT.propagate = False
 _SHUTDOWN = 3.0
 
 
@@ -322,6 +327,7 @@ async def start(context: WebContext, *, doors: Callable[..., Doors] = Doors) -> 
     runner: web.AppRunner = web.AppRunner(
         build(context, tokens, opened),
         access_log=None,
+        logger=_SILENT,
         keepalive_timeout=_KEEPALIVE,
         shutdown_timeout=_SHUTDOWN,
         handle_signals=False,

@@ -469,7 +469,7 @@ def _open(request: web.Request) -> WebContext:
         raise Problem(404, "No subscriptions", "Nobody can subscribe here: [web] subscribe is off.")
     if settings.public_url is None:
         raise Problem(
-            503,
+            404,
             "Not set up yet",
             "Letters need an address to lead back to: set [web] public_url in the config.",
         )

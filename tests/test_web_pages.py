@@ -1,0 +1,330 @@
+"""What stands on the pages, for people and for screen readers; hostile words do nothing."""
+
+import re
+from datetime import timedelta
+from html.parser import HTMLParser
+
+import pytest
+
+from tests.hostile import MARK, TITLES
+from tests.snapshots import card
+from tests.webworld import NOW, _visit, changed, config, copy_of, fill, seeded, visiting
+from watcher.daemon import compile_rules
+from watcher.model import Counts, Event, EventType, MessageState, PageKind
+from watcher.store import open_records
+from watcher.visit import App
+from watcher.web.context import TrialPaper, Tried
+
+
+@pytest.fixture
+def path(tmp_path):
+    return copy_of(seeded(), tmp_path)
+
+
+class Outline(HTMLParser):
+    """Headings, ids, labels and controls of a page."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.headings, self.ids, self.labels, self.fields, self.links = [], [], set(), [], []
+        self.tags = []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        given = dict(attrs)
+        self.tags.append((tag, given))
+        if re.fullmatch("h[1-6]", tag):
+            self.headings.append(int(tag[1]))
+        if "id" in given:
+            self.ids.append(given["id"])
+        if tag == "label" and "for" in given:
+            self.labels.add(given["for"])
+        if tag in ("input", "select") and given.get("type") not in ("hidden", "checkbox", "radio"):
+            self.fields.append(given.get("id"))
+        if tag == "a":
+            self.links.append(given.get("href"))
+
+
+EVERY = ["/", "/search", "/search?q=agent*", "/rules", "/rules/fast", "/sources", "/deliveries",
+         "/feeds", "/?day=2026-11-18"]  # fmt: skip
+
+
+# --- every page -------------------------------------------------------------------------
+
+
+async def test_every_page_has_one_title_an_ordered_outline_and_named_fields(path):
+    async with visiting(path) as (visitor, _):
+        name = (await visitor.get("/api/v1/papers?limit=1")).json["papers"][0]["paper_id"]
+        for route in [*EVERY, f"/papers/{name}"]:
+            page = Outline((await visitor.get(route)).text)
+            assert page.headings.count(1) == 1, route
+            steps = zip(page.headings, page.headings[1:], strict=False)
+            assert all(after - before <= 1 for before, after in steps), route
+            assert len(page.ids) == len(set(page.ids)), route
+            assert set(page.fields) <= page.labels, route
+
+
+async def test_every_time_carries_its_instant_for_the_readers_zone(path):
+    async with visiting(path) as (visitor, _):
+        text = (await visitor.get("/sources")).text
+        times = re.findall(r"<time ([^>]*)>", text)
+        assert times
+        assert all(re.search(r'datetime="\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"', t) for t in times)
+
+
+async def test_an_address_that_leads_nowhere_is_a_helpful_page(path):
+    async with visiting(path) as (visitor, _):
+        for route, status in (("/nothing", 404), ("/papers/0000.00000", 404), ("/rules/none", 404)):
+            answer = await visitor.get(route)
+            assert answer.status == status
+            assert "<h1>" in answer.text
+
+
+async def test_an_empty_store_has_pages_too(tmp_path):
+    async with visiting(tmp_path / "new.db") as (visitor, context):
+        for route in EVERY:
+            assert (await visitor.get(route)).status == 200, route
+        assert "Nothing has been seen yet" in (await visitor.get("/")).text
+        context.use(config(tmp_path / "new.db"), ())
+        assert "There are no rules yet" in (await visitor.get("/rules")).text
+
+
+# --- today ------------------------------------------------------------------------------
+
+
+async def test_today_shows_what_was_told_with_its_reasons(path):
+    async with visiting(path) as (visitor, context):
+        text = (await visitor.get("/")).text
+        since = NOW - timedelta(days=1)
+        events = await context.store.read(lambda r: r.pages.told(since, NOW))
+        assert events
+        for event in events:
+            assert f"/papers/{event.paper.name}" in text
+        assert "surely" in text
+        assert text.index('id="rising"') < text.index('id="new"')
+
+
+async def test_what_was_known_at_the_first_look_is_not_told(path):
+    async with visiting(path) as (visitor, context):
+        known = await context.store.read(
+            lambda r: [e for e in r.events.after(0) if e.known and e.paper]
+        )
+        told = await context.store.read(lambda r: {e.paper.row for e in r.events.latest(limit=9999)
+                                                    if e.paper})  # fmt: skip
+        alone = [e for e in known if e.paper.row not in told]
+        assert alone
+        text = (await visitor.get(f"/?day={alone[0].at:%Y-%m-%d}")).text
+        assert f"/papers/{alone[0].paper.name}" not in text
+
+
+async def test_a_day_can_be_chosen_and_days_are_those_of_the_watchers_zone(path):
+    async with visiting(path) as (visitor, _):
+        text = (await visitor.get("/?day=2026-11-18")).text
+        assert "Wed 18 Nov" in text
+        assert "/?day=2026-11-17" in text
+        assert "/?day=2026-11-19" in text
+        for bad in ("x", "2026-13-01", "0001-01-01", "9999-12-31"):
+            assert (await visitor.get(f"/?day={bad}")).status == 400
+
+
+async def test_a_blind_source_is_said_on_the_first_page(path):
+    async with visiting(path) as (visitor, _):
+        assert "<strong>broken</strong> cannot be read since" in (await visitor.get("/")).text
+
+
+# --- a paper ----------------------------------------------------------------------------
+
+
+async def test_a_paper_shows_its_curve_band_verdicts_and_where_it_was_seen(path):
+    async with visiting(path) as (visitor, context):
+        events = await context.store.read(lambda r: r.pages.latest_of("fast", limit=200))
+        rising = next(e for e in events if e.type is EventType.RISING and e.paper.listed_at)
+        text = (await visitor.get(f"/papers/{rising.paper.name}")).text
+        assert text.count('class="plot wide"') == 1
+        assert 'class="band"' in text
+        assert 'class="mark rising"' in text
+        assert "eight in ten papers" in text
+        for rule in context.rules:
+            assert rule.name.replace("&", "&amp;") in text
+        assert "✓ met" in text
+        assert "✗ not met" in text
+        assert rising.reason in text
+        assert "daily" in text
+
+
+async def test_a_paper_is_found_by_version_and_by_its_titles_hash(path):
+    async with visiting(path) as (visitor, context):
+        paper = await context.store.read(lambda r: r.papers.latest(limit=1)[0])
+        assert (await visitor.get(f"/papers/{paper.arxiv_id}v3")).status == 200
+        assert (await visitor.get(f"/papers/t:{paper.title_hash}")).status == 200
+
+
+# --- search -----------------------------------------------------------------------------
+
+
+async def test_search_takes_words_and_the_syntax_of_rules(path):
+    async with visiting(path) as (visitor, context):
+        all_ = await context.store.read(lambda r: r.papers.latest())
+        word = "agent"
+        hits = [p for p in all_ if re.search(rf"\b{word}", p.title, re.IGNORECASE)]
+        text = (await visitor.get(f"/search?q=title:{word}*&sort=new")).text
+        assert hits
+        assert all(f"/papers/{p.name}" in text for p in hits[:20])
+        many = max(p.upvotes or 0 for p in all_)
+        text = (await visitor.get(f"/search?q=upvotes:%3E={many}")).text
+        assert len(set(re.findall(r'<h2><a href="(/papers/[^"]+)', text))) >= 1
+
+
+async def test_a_query_that_cannot_be_read_gets_a_hint_and_keeps_what_was_typed(path):
+    async with visiting(path) as (visitor, _):
+        answer = await visitor.get("/search?q=titel:%22x%22")
+        assert answer.status == 400
+        assert "did you mean title" in answer.text
+        assert 'value="titel:&#34;x&#34;"' in answer.text
+        assert 'aria-invalid="true"' in answer.text
+
+
+async def test_results_go_on_page_by_page_without_doubles(path):
+    async with visiting(path) as (visitor, context):
+        total = await context.store.read(lambda r: r.pages.count_papers())
+        for sort in ("new", "votes"):
+            seen, route = [], f"/api/v1/papers?limit=50&sort={sort}"
+            following = ""
+            while following is not None:
+                page = (await visitor.get(f"{route}&start={following}")).json
+                seen += [p["paper_id"] for p in page["papers"]]
+                following = page["next"]
+            assert len(seen) == len(set(seen))
+            if sort == "new":
+                assert len(seen) == total
+
+
+# --- rules ------------------------------------------------------------------------------
+
+
+async def test_rules_say_what_they_told_what_it_costs_and_what_was_learnt(path):
+    async with visiting(path) as (visitor, _):
+        text = (await visitor.get("/rules")).text
+        assert "papers a day" in text
+        assert "rising needs" in text
+        assert "agents &amp; tools" in text
+        text = (await visitor.get("/rules/agents%20%26%20tools")).text
+        assert "agent* OR tool* OR plan*" in text
+
+
+async def test_a_change_of_a_rule_is_tried_on_the_page(path):
+    asked = []
+
+    async def try_rule(trial):
+        asked.append(trial)
+        paper = TrialPaper(row=1, title="A <b>", name="2611.00001", at=NOW, kind="new", top=True)
+        return Tried(days=7.0, told=14, before=7, only_now=(paper,), missed_top=2)
+
+    async with visiting(path, hooks={"try_rule": try_rule}) as (visitor, _):
+        query = "try=1&query=robot*&min_upvotes=30&min_multiplier=2,5&days=7"
+        text = (await visitor.get(f"/rules/fast?{query}")).text
+        assert (asked[0].query, asked[0].min_upvotes, asked[0].min_multiplier) == (
+            "robot*",
+            30,
+            2.5,
+        )
+        assert "2.0 a day" in text
+        assert "A &lt;b&gt;" in text
+        for bad in ("query=title:(", "min_upvotes=x", "min_multiplier=nan", "days=0"):
+            answer = await visitor.get(f"/rules/fast?try=1&{bad}")
+            assert answer.status == 400
+            assert 'role="alert"' in answer.text
+        assert len(asked) == 1
+
+
+# --- deliveries -------------------------------------------------------------------------
+
+
+async def test_a_dead_message_can_be_sent_again_from_the_page(path):
+    async with visiting(path) as (visitor, context):
+        event = await context.store.read(lambda r: r.pages.latest_of(None, limit=1)[0])
+
+        def owe(records):
+            records.outbox.open("mail", "i:1", due_at=NOW, to=["team@example.org"], now=NOW)
+            key = records.outbox.lines()[0].key
+            records.outbox.dead(key, NOW, error="<b>no such server</b>")
+            return key
+
+        key = await context.store.write(owe)
+        text = (await visitor.get("/deliveries")).text
+        assert "&lt;b&gt;no such server" in text
+        answer = await visitor.post(f"/deliveries/{key}/resend")
+        assert answer.status == 303
+        line = await context.store.read(lambda r: r.outbox.line(key))
+        assert line.state is MessageState.WAITING
+        assert "It is due now" in (await visitor.get(answer.headers["Location"])).text
+        assert event
+
+
+# --- hostile words ------------------------------------------------------------------------
+
+
+def _hostile(records):
+    app = App(store=None, fetcher=None, rules=compile_rules(config("w.db")))
+    at = NOW - timedelta(hours=2)
+    fill(records, days=1, until=at - timedelta(hours=1))
+    for begin in range(0, len(TITLES), 50):
+        cards = [
+            card(
+                90_000 + n,
+                rank=n % 50 + 1,
+                title=title,
+                abstract=title,
+                ai_summary=title,
+                authors=(title, "Ada Example"),
+                organization=title,
+                keywords=(title,),
+                submitted_by=title,
+                github="javascript:window.hacked=1",
+                project=f"https://evil.example/{title}",
+                upvotes=300,
+            )
+            for n, title in enumerate(TITLES[begin : begin + 50], begin)
+        ]
+        _visit(app, records, "daily", PageKind.DAILY, cards, at)
+    event = Event(
+        cursor=0, id="evt_x", type=EventType.NEW, at=at, rule="fast", counts=Counts(upvotes=1),
+        paper=records.papers.get(records.papers.find("2611.90000")), reason=TITLES[0],
+    )  # fmt: skip
+    with records.transaction():
+        records.events.add(event)
+
+
+async def test_hostile_titles_are_shown_and_do_nothing(tmp_path):
+    with open_records(tmp_path / "w.db", create=True, migrate=True) as records:
+        _hostile(records)
+    async with visiting(tmp_path / "w.db") as (visitor, _):
+        routes = ["/", "/search?q=hostile", "/rules/everything", "/sources"]
+        routes += [f"/papers/2611.{90_000 + n}" for n in range(len(TITLES))]
+        shown = 0
+        for route in routes:
+            answer = await visitor.get(route)
+            assert answer.status == 200, route
+            shown += answer.text.count(MARK)
+            _check_inert(answer.text, route)
+        assert shown > 3 * len(TITLES)
+
+
+def _check_inert(text, route):
+    page = Outline(text)
+    scripts = [given for tag, given in page.tags if tag == "script"]
+    assert len(scripts) == 1, route
+    for tag, given in page.tags:
+        assert tag not in ("img", "iframe", "math", "base", "style", "object"), (route, tag)
+        assert not any(name.startswith("on") for name in given), route
+    for link in page.links:
+        assert link.startswith(("/", "#", "?", "https://")), (route, link)
+    assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f\u202e]", text), route
+    assert "49" not in re.findall(r"\{\{ 7\*7 \}\}|>49<", text), route
+
+
+async def test_another_config_is_in_force_at_the_next_request(path):
+    async with visiting(path) as (visitor, context):
+        assert (await visitor.get("/subscribe")).status == 404
+        changed(context, subscribe="mail", public_url="https://p.example.org")
+        assert (await visitor.get("/subscribe")).status == 200
