@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help demo test check bench faults soak lock wheel clean
+.PHONY: help demo test check bench rising faults soak year lock wheel clean
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
 
@@ -31,7 +31,7 @@ demo: $(VENV)/run.stamp  ## a month at a stand-in site in about a minute: no net
 
 test: $(VENV)/dev.stamp  ## all tests (installs Debian's chromium and systemd when they are missing)
 	@sh tools/debian-packages chromium systemd
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal
 
 check: $(VENV)/dev.stamp  ## lint, strict types, the layer rule, shipped files that are generated
 	$(BIN)/ruff check .
@@ -40,8 +40,19 @@ check: $(VENV)/dev.stamp  ## lint, strict types, the layer rule, shipped files t
 
 bench: $(VENV)/bench.stamp  ## speed against peers, as ratios in one run
 	@sh tools/debian-packages nginx-light
-	$(BIN)/python -m bench.parse
-	$(BIN)/python -m bench.loop
+	$(BIN)/python -m bench
+
+rising: $(VENV)/dev.stamp  ## how good the rise statistic is, beside every anchor (needs ../shared)
+	$(BIN)/python -m bench.rising
+
+faults: $(VENV)/dev.stamp  ## 500 kills of the real daemon: nothing lost, nothing told twice without need
+	$(BIN)/python -m tests.faults --kills 500
+
+soak: $(VENV)/dev.stamp  ## 10,000 checks in a row: memory and file descriptors stay flat
+	$(BIN)/python -m tests.soak
+
+year: $(VENV)/dev.stamp  ## a simulated year of 20 sources: size of the store, cost of a check
+	$(BIN)/python -m tests.year
 
 lock:  ## renew the pinned packages
 	$(PIP) install uv
