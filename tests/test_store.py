@@ -230,7 +230,10 @@ def test_the_worst_place_of_a_day_is_remembered_for_those_that_reach_the_top(rec
     climbed = [many[24], *many[:24], *many[25:]]
     ranked = [card(int(c.paper_id[5:]), rank=i) for i, c in enumerate(climbed, 1)]
     met = meet(records, source, *ranked, at=NOW + hours(30), **trending)
-    assert [(place.rank, place.page_size) for place in met[0].history.places] == [(25, 30), (1, 30)]
+    assert [(place.rank, place.page_size) for place in met[0].further().places] == [
+        (25, 30),
+        (1, 30),
+    ]
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 60)), max_size=30))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from operator import attrgetter
 
 import msgspec
@@ -44,6 +44,9 @@ class Subject(Value, frozen=True, kw_only=True):
     """Fields the page shows: absent there is "has none", elsewhere "unknown"."""
     sources: tuple[str, ...] = ()
     """All sources that ever showed it; ``source`` alone when empty."""
+    further: Callable[[], History] | None = None
+    """Gives the whole history where ``history`` has the last hour only: most cases ask no
+    further. The same answer whenever it is asked."""
 
 
 class Moment(Value, frozen=True, kw_only=True):
@@ -116,6 +119,7 @@ class Case:
 
     __slots__ = (
         "_again",
+        "_history",
         "_signals",
         "_text",
         "age_s",
@@ -135,8 +139,17 @@ class Case:
         self.upvotes = growth.count_at(history.looks, moment.now)
         self.age_s = None if history.listed_at is None else moment.now - history.listed_at
         self._again: bool | object | None = _NOT_ASKED
+        self._history = history if subject.further is None else None
         self._signals: growth.Signals | None = None
         self._text: Text | None = None
+
+    @property
+    def history(self) -> History:
+        """All of the past that a condition may ask of."""
+        if self._history is None:
+            further = self.subject.further
+            self._history = self.subject.history if further is None else further()
+        return self._history
 
     @property
     def signals(self) -> growth.Signals:
@@ -144,7 +157,7 @@ class Case:
         if self._signals is None:
             moment = self.moment
             self._signals = growth.signals(
-                self.subject.history,
+                self.history,
                 moment.now,
                 baseline=moment.baseline,
                 trending=moment.trending,
@@ -293,11 +306,11 @@ class Case:
             return growth.RESURGING_GAIN
         earlier = self._count_ago(2 * growth.DAY)
         if earlier is None:
-            first = next(look for look in self.subject.history.looks if look.upvotes is not None)
+            first = next(look for look in self.history.looks if look.upvotes is not None)
             earlier, span = first.upvotes or 0, self.moment.now - growth.DAY - first.at
         before = (yesterday - earlier) * growth.DAY / max(span, _SHORT_PAST)
         return max(growth.RESURGING_GAIN, math.ceil(before))
 
     def _count_ago(self, seconds: int) -> int | None:
-        looks, then = self.subject.history.looks, self.moment.now - seconds
+        looks, then = self.history.looks, self.moment.now - seconds
         return growth.count_at(looks[: bisect_right(looks, then, key=_AT)], then)

@@ -186,7 +186,7 @@ def _match(rule: Rule, case: Case, query: Query) -> str:
 
 def _entered(case: Case, rank: int) -> str:
     trending, now = case.moment.trending, case.moment.now
-    places = [p for p in case.subject.history.places if p.source in trending and p.at <= now]
+    places = [p for p in case.history.places if p.source in trending and p.at <= now]
     for place in reversed(places):
         below = place.source == places[-1].source and place.rank > max(
             growth.TOP, rank + growth.RANK_NOISE

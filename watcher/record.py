@@ -48,6 +48,7 @@ def record_seen(app: App, records: Records, visit: Visit, seen: Seen) -> Checked
             key=m.key,
             source=target.family,
             history=m.history,
+            further=m.further,
             shows=snapshot.shows,
         )
         for m, paper in zip(met, papers, strict=True)

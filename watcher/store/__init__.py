@@ -6,7 +6,8 @@ package knows SQLite.
 """
 
 from watcher.store.connection import Lock
-from watcher.store.papers import Met, Papers
+from watcher.store.meeting import Met
+from watcher.store.papers import Papers
 from watcher.store.records import Records, open_records
 from watcher.store.sources import Check, SourceState
 from watcher.store.thread import Store
