@@ -6,6 +6,7 @@ against the other. An event looks and is called as in webhooks. Must not change 
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from aiohttp import web
@@ -21,7 +22,7 @@ from watcher.store.pages import SORTS
 from watcher.text import clean
 from watcher.web.common import Problem, conditional, context_of, json_answer, may_see
 from watcher.web.context import WebContext
-from watcher.web.openapi import document
+from watcher.web.openapi import START, document
 from watcher.wire import event_json, instant
 
 MOST_EVENTS, MOST_PAPERS = 1000, 200
@@ -53,6 +54,8 @@ async def papers(request: web.Request) -> web.Response:
         raise _bad("sort", f"must be one of {', '.join(SORTS)}")
     limit = _whole(request, "limit", 50, least=1, most=MOST_PAPERS)
     start = request.query.get("start", "")
+    if start and re.fullmatch(START, start) is None:
+        raise _bad("start", "must be the `next` of the page before")
     try:
         query = compile_query(text) if text else None
     except QueryError as exc:

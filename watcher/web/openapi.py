@@ -1,13 +1,12 @@
 """The OpenAPI document of the API, kept beside the handlers it describes.
 
-Pure. ``docs/openapi.json`` is written from here (``python -m watcher.web.openapi``); a test holds
-document, file and running server together.
+Pure. ``docs/openapi.json`` is what ``written`` gives; a test holds document, file and running
+server together.
 """
 
 from __future__ import annotations
 
 import json
-import sys
 from functools import cache
 from typing import Any
 
@@ -16,6 +15,8 @@ from watcher.model import Change, EventType
 from watcher.store.pages import SORTS
 
 Schema = dict[str, Any]
+START = "^([0-9]{1,9}|[0-9]{1,15}-[0-9]{1,12})$"
+"""What ``next`` of a page of papers looks like."""
 
 
 def _maybe(kind: str, **more: Any) -> Schema:
@@ -176,7 +177,7 @@ def _get(summary: str, schema: str, *parameters: Schema, missing: bool = False) 
 @cache
 def document() -> Schema:
     """The whole document, OpenAPI 3.1."""
-    start = _query("start", {"type": "string", "maxLength": 40}, "`next` of the page before")
+    start = _query("start", {"type": "string", "pattern": START}, "`next` of the page before")
     return {
         "openapi": "3.1.0",
         "info": {
@@ -254,7 +255,3 @@ def document() -> Schema:
 def written() -> str:
     """The document as it stands in ``docs/openapi.json``."""
     return json.dumps(document(), indent=2, ensure_ascii=False) + "\n"
-
-
-if __name__ == "__main__":
-    sys.stdout.write(written())
