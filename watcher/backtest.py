@@ -124,11 +124,14 @@ class Replay:
     def _on_page(self, check: PastCheck, rows: list[int], *, ranked: bool) -> list[Subject]:
         now = to_unix(check.at)
         family = self._family(check.source)
-        for row, look in self._sightings.pop((now, check.source), ()):
+        stored = self._sightings.pop((now, check.source), ())
+        fresh = {row for row, _ in stored if not self._papers[row].looks}
+        for row, look in stored:
             self._papers[row].add(look, family)
         subjects = []
         for rank, row in enumerate(rows, 1):
             track = self._papers[row]
+            track.first_met = row in fresh
             here = track.shown_by(check.source, now)
             places: tuple[Place, ...] = ()
             if ranked:
@@ -219,6 +222,7 @@ class _Track:
         "_paper",
         "_places",
         "families",
+        "first_met",
         "key",
         "looks",
         "row",
@@ -234,6 +238,7 @@ class _Track:
         self.key = paper.key
         self.looks: list[Look] = []
         self.families: set[str] = set()
+        self.first_met = False
         self._last: dict[int, Look] = {}
         self._counts = Counts()
         self._places: dict[int, list[Place]] = {}
@@ -286,12 +291,21 @@ class _Track:
 
     def version(self, now: int) -> Paper:
         """The paper with the words and the listing it was known by."""
-        return self._paper.versions[bisect_right(self._paper.since, now)]
+        return self._paper.versions[self._known(now)]
 
     def begin(self, now: int) -> int:
         """Its listing as it was known, or its first sight."""
-        listed = self._listed[bisect_right(self._paper.since, now)]
+        listed = self._listed[self._known(now)]
         return self._paper.first_seen_at if listed is None else listed
+
+    def _known(self, now: int) -> int:
+        """How many of its changes had come by then.
+
+        The visit that meets a paper first changes nothing of it: what was learnt in the same
+        second came from the next one.
+        """
+        find = bisect_left if self.first_met else bisect_right
+        return find(self._paper.since, now)
 
     def history(
         self, now: int, *, here: Look | None = None, places: tuple[Place, ...] = ()
@@ -301,7 +315,7 @@ class _Track:
         if looks and looks[-1].at > now:
             looks = looks[: bisect_right(looks, now, key=lambda look: look.at)]
         shown = () if here is None or here is self._last[here.source] else (here,)
-        known = bisect_right(self._paper.since, now)
+        known = self._known(now)
         return History(
             listed_at=self._listed[known],
             listed_exact=self._paper.versions[known].listed_exact,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import msgspec
@@ -269,12 +270,12 @@ class Meetings:
         """A visit's history of a paper, with the hours one and two days ago, the first look and
         the places of the week: all that a case asks of the past."""
         here = history.looks[-1]
-        begin = history.looks[0].at
-        past = self._conn.execute(_FURTHER, (row, here.at)).fetchall()
+        past = map(look_of, self._conn.execute(_FURTHER, (row, here.at)))
         places = self.places(row, here.source, here.at - 1) if history.places else ()
         return msgspec.structs.replace(
             history,
-            looks=(*(look_of(look) for look in past if look[0] < begin), *history.looks),
+            # What the visit read has gaps too: its own last may be older than the last known.
+            looks=tuple(sorted({*past, *history.looks}, key=attrgetter("at", "source"))),
             places=(*places, *history.places),
         )
 
