@@ -165,5 +165,5 @@ def _unsubscribe(message: Message, envelope: Envelope) -> list[tuple[str, str]]:
             headers.append(("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"))
         return headers
     target = envelope.contact or envelope.sender.address
-    subject = quote(f"unsubscribe {envelope.channel}")
+    subject = quote(clean(f"unsubscribe {envelope.channel}"))
     return [("List-Unsubscribe", f"<mailto:{quote(target, safe='@+')}?subject={subject}>")]
