@@ -194,6 +194,8 @@ def test_beyond_the_budget_goes_to_the_digest_unless_another_rule_tells_it_at_on
         events = [change(records, 2), change(records, 2, rule="agents")]
         owed.owe(records, base, [(events[0], True), (events[1], False)], NOW)
     assert [told(c) for c in sent(records, base)] == [["2"]]
+    assert records.outbox.due() == {"me": NOW + hours(1)}
+    assert [told(c) for c in sent(records, base, at=NOW + hours(1))] == [["1"]]
 
 
 # --- claiming ------------------------------------------------------------------------------
@@ -347,6 +349,17 @@ def test_enabling_makes_failed_messages_due_at_once(records):
         records.outbox.failed(claimed.key, NOW, error="no answer", due_at=NOW + hours(24))
         records.standing.enable("me", NOW + minutes(1))
     assert records.outbox.due() == {"me": NOW + minutes(1)}
+
+
+def test_enabling_does_not_hurry_what_is_being_sent(records):
+    tell(records, MORNING, 1)
+    claimed = claim(records)
+    with records.transaction():
+        records.outbox.failed(claimed.key, NOW, error="no answer", due_at=NOW + minutes(1))
+    claim(records, at=NOW + minutes(1))
+    with records.transaction():
+        records.standing.enable("me", NOW + minutes(1))
+    assert claim(records, at=NOW + minutes(1)) is None
 
 
 def test_enabling_leaves_what_is_not_due_yet_alone(records):

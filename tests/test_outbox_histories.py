@@ -106,26 +106,33 @@ class Histories(RuleBasedStateMachine):
     @rule(
         papers=st.lists(st.integers(1, 6), min_size=1, max_size=3, unique=True),
         kind=st.sampled_from(("new", "rising")),
-        name=st.sampled_from(("one", "two")),
-        beyond=st.booleans(),
+        names=st.lists(st.sampled_from(sorted(WANTS)), min_size=1, max_size=2, unique=True),
+        beyond=st.sampled_from(((), ("one",), ("two",), ("one", "two"))),
         crash=st.booleans(),
     )
-    def check(self, papers, kind, name, beyond, crash):
+    def check(self, papers, kind, names, beyond, crash):
+        recorded = []
         with contextlib.suppress(Crash), self.records.transaction():
-            recorded = [change(self.records, p, kind, rule=name, at=self.now) for p in papers]
-            fresh = [event for event in recorded if event.cursor]
-            owed.owe(self.records, self.plan, [(e, beyond) for e in fresh], self.now)
+            for name in names:
+                for paper in papers:
+                    event = change(self.records, paper, kind, rule=name, at=self.now)
+                    recorded += [(event, name, paper)] if event.cursor else []
+            telling = [(event, name in beyond) for event, name, _ in recorded]
+            owed.owe(self.records, self.plan, telling, self.now)
             crash_if(crash)
         if crash:
             return
-        for paper, event in zip(papers, recorded, strict=True):
-            if event.cursor:
-                self.facts[event.id] = (paper, kind)
-                self.wanted |= {(channel, paper, kind) for channel in WANTS[name]}
+        for event, name, paper in recorded:
+            self.facts[event.id] = (paper, kind)
+            self.wanted |= {(channel, paper, kind) for channel in WANTS[name]}
 
     @rule(minutes=st.sampled_from((1, 6, 45, 300, 1500)))
     def wait(self, minutes):
         self.now += timedelta(minutes=minutes)
+
+    @rule(minutes=st.sampled_from((1, 70, 1500)))
+    def set_the_clock_back(self, minutes):
+        self.now -= timedelta(minutes=minutes)
 
     @rule(channel=CHANNELS, number=st.integers(1, 4))
     def send(self, channel, number):
