@@ -10,10 +10,13 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
 from collections import Counter, deque
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import accumulate
 from operator import attrgetter
 from zoneinfo import ZoneInfo
+
+import msgspec
 
 from watcher import growth, learning
 from watcher.agenda import Target
@@ -24,9 +27,11 @@ from watcher.judgement import Decision
 from watcher.model import CheckOutcome, Counts, History, Look, Paper, Place, Value
 from watcher.rules import Rule
 from watcher.store import Records
-from watcher.store.past import Past, PastCheck, PastPaper, PastSource
+from watcher.store.past import Past, PastChange, PastCheck, PastPaper, PastSource
 
 _WHEN = attrgetter("at", "source")
+_Place = tuple[int, int]
+"""Time (Unix seconds) and source of a visit or an import."""
 
 
 class Told(Value, frozen=True, kw_only=True):
@@ -52,40 +57,59 @@ class Replay:
         self._targets = {source.id: _target(source) for source in self._sources.values()}
         self._orders = past.orders()
         self._sightings = past.sightings()
-        self._papers = {paper.row: _Track(paper) for paper in past.papers()}
+        self._steps = self._in_turn()
+        places = [_place_of(step) for step in self._steps]
+        self._turns = {place: turn for turn, place in enumerate(places)}
+        self._ends = list(accumulate((at for at, _ in places), max))
+        self._papers = {paper.row: _Track(paper, self._turn_of) for paper in past.papers()}
         self._begins = _Begins() if any(rule.ripen_s for rule in rules) else None
         self._ledger = _Ledger()
         self._matches = Matches(limit=200_000)
         self._last_ok: dict[int, datetime] = {}
         self._shows: dict[int, frozenset[str]] = {}
+        self._turn = -1
         self._learnt: tuple[tuple[int, datetime], growth.Baseline, tuple[Rule, ...]] | None = None
         self.visits = past.count_checks()
         """How many visits ``run`` goes through."""
 
     def run(self) -> Iterator[tuple[datetime, tuple[Told, ...]]]:
         """Replay every good visit; yields its time and what the rules newly said."""
-        self._orphans = self._unvisited()
-        for check in self._past.checks():
-            self._import_until(to_unix(check.at))
-            yield check.at, self._replay(check)
+        for turn, step in enumerate(self._steps):
+            self._turn = turn
+            if isinstance(step, PastCheck):
+                yield step.at, self._replay(step)
+            else:
+                self._import(step)
 
-    def _unvisited(self) -> deque[tuple[int, int]]:
-        """Sightings that no visit brought: they were imported, and count from their time on."""
+    def _in_turn(self) -> list[PastCheck | _Place]:
+        """All steps in the order in which they were recorded, which is what each could know:
+        visits that overlap end in another order than they began. Sightings that no visit
+        brought were imported, and count from their own time on."""
+        checks = list(self._past.checks())
         visited = {
             (to_unix(check.at), check.source)
-            for check in self._past.checks()
+            for check in checks
             if check.outcome is CheckOutcome.OK
         }
-        return deque(sorted(self._sightings.keys() - visited))
+        imported = deque(sorted(self._sightings.keys() - visited))
+        steps: list[PastCheck | _Place] = []
+        for check in checks:
+            while imported and imported[0][0] <= to_unix(check.at):
+                steps.append(imported.popleft())
+            steps.append(check)
+        return steps
 
-    def _import_until(self, now: int) -> None:
-        while self._orphans and self._orphans[0][0] <= now:
-            place = self._orphans.popleft()
-            for row, look in self._sightings.pop(place):
-                track = self._papers[row]
-                track.add(look, self._family(look.source))
-                track.lay_over(look)
-                self._keep_begin(track, look.at)
+    def _turn_of(self, change: PastChange) -> int:
+        """The turn of the visit or import that changed a paper."""
+        known = self._turns.get((change.at, change.source))
+        return bisect_right(self._ends, change.at) - 1 if known is None else known
+
+    def _import(self, place: _Place) -> None:
+        for row, look in self._sightings.pop(place):
+            track = self._papers[row]
+            track.add(look, self._family(look.source))
+            track.lay_over(look)
+            self._keep_begin(track)
 
     def _replay(self, check: PastCheck) -> tuple[Told, ...]:
         """One visit, as ``record_seen`` and ``record_unchanged`` have it."""
@@ -125,24 +149,22 @@ class Replay:
         now = to_unix(check.at)
         family = self._family(check.source)
         stored = self._sightings.pop((now, check.source), ())
-        fresh = {row for row, _ in stored if not self._papers[row].looks}
         for row, look in stored:
             self._papers[row].add(look, family)
         subjects = []
         for rank, row in enumerate(rows, 1):
             track = self._papers[row]
-            track.first_met = row in fresh
             here = track.shown_by(check.source, now)
             places: tuple[Place, ...] = ()
             if ranked:
                 place = Place(at=now, source=check.source, rank=rank, page_size=len(rows))
                 places = track.stand(place)
-            history = track.history(now, here=here, places=places)
+            history = track.history(now, self._turn, here=here, places=places)
             counts = track.lay_over(here) or history.counts
-            self._keep_begin(track, now)
+            self._keep_begin(track)
             subjects.append(
                 Subject(
-                    paper=counted(track.version(now), counts),
+                    paper=counted(track.version(self._turn), counts),
                     key=track.key,
                     source=family,
                     history=history,
@@ -156,9 +178,9 @@ class Replay:
 
     # --- ripening ---
 
-    def _keep_begin(self, track: _Track, now: int) -> None:
+    def _keep_begin(self, track: _Track) -> None:
         if self._begins is not None:
-            self._begins.keep(track.row, track.begin(now))
+            self._begins.keep(track.row, track.begin(self._turn))
 
     def _ripened(self, target: Target, check: PastCheck, on_page: Collection[int]) -> list[Subject]:
         """Papers of this source whose ripening for some rule ended since the last visit."""
@@ -174,12 +196,12 @@ class Replay:
         ]
 
     def _remembered(self, track: _Track, family: str, now: int) -> Subject:
-        history = track.history(now)
+        history = track.history(now, self._turn)
         shown = next(
             (look for look in reversed(history.looks) if self._family(look.source) == family), None
         )
         return Subject(
-            paper=counted(track.version(now), history.counts),
+            paper=counted(track.version(self._turn), history.counts),
             key=track.key,
             source=family,
             history=history,
@@ -208,6 +230,10 @@ class Replay:
         return self._learnt[1], self._learnt[2]
 
 
+def _place_of(step: PastCheck | _Place) -> _Place:
+    return (to_unix(step.at), step.source) if isinstance(step, PastCheck) else step
+
+
 def _target(source: PastSource) -> Target:
     return Target(name=source.name, url=source.url, family=source.family, day=source.day)
 
@@ -217,28 +243,32 @@ class _Track:
 
     __slots__ = (
         "_counts",
+        "_first_seen_at",
         "_last",
         "_listed",
-        "_paper",
         "_places",
+        "_turns",
+        "_versions",
         "families",
-        "first_met",
         "key",
         "looks",
         "row",
     )
 
-    def __init__(self, paper: PastPaper) -> None:
-        self._paper = paper
+    def __init__(self, paper: PastPaper, turn_of: Callable[[PastChange], int]) -> None:
+        """``turn_of`` tells the turn of the visit that made a change."""
+        changes = sorted(paper.changes, key=turn_of)
+        self._turns = [turn_of(change) for change in changes]
+        self._versions = _versions(paper.paper, changes)
         self._listed = [
             None if version.listed_at is None else to_unix(version.listed_at)
-            for version in paper.versions
+            for version in self._versions
         ]
+        self._first_seen_at = paper.first_seen_at
         self.row = paper.row
         self.key = paper.key
         self.looks: list[Look] = []
         self.families: set[str] = set()
-        self.first_met = False
         self._last: dict[int, Look] = {}
         self._counts = Counts()
         self._places: dict[int, list[Place]] = {}
@@ -289,40 +319,39 @@ class _Track:
         since = here.at - growth.WEEK
         return (*(place for place in days if since <= place.at < here.at), here)
 
-    def version(self, now: int) -> Paper:
-        """The paper with the words and the listing it was known by."""
-        return self._paper.versions[self._known(now)]
+    def version(self, turn: int) -> Paper:
+        """The paper with the words and the listing that it had after a turn."""
+        return self._versions[bisect_right(self._turns, turn)]
 
-    def begin(self, now: int) -> int:
+    def begin(self, turn: int) -> int:
         """Its listing as it was known, or its first sight."""
-        listed = self._listed[self._known(now)]
-        return self._paper.first_seen_at if listed is None else listed
-
-    def _known(self, now: int) -> int:
-        """How many of its changes had come by then.
-
-        The visit that meets a paper first changes nothing of it: what was learnt in the same
-        second came from the next one.
-        """
-        find = bisect_left if self.first_met else bisect_right
-        return find(self._paper.since, now)
+        listed = self._listed[bisect_right(self._turns, turn)]
+        return self._first_seen_at if listed is None else listed
 
     def history(
-        self, now: int, *, here: Look | None = None, places: tuple[Place, ...] = ()
+        self, now: int, turn: int, *, here: Look | None = None, places: tuple[Place, ...] = ()
     ) -> History:
         """All that was known of it by then, and what the page says."""
         looks = self.looks
         if looks and looks[-1].at > now:
             looks = looks[: bisect_right(looks, now, key=lambda look: look.at)]
         shown = () if here is None or here is self._last[here.source] else (here,)
-        known = self._known(now)
+        known = bisect_right(self._turns, turn)
         return History(
             listed_at=self._listed[known],
-            listed_exact=self._paper.versions[known].listed_exact,
-            first_seen_at=self._paper.first_seen_at,
+            listed_exact=self._versions[known].listed_exact,
+            first_seen_at=self._first_seen_at,
             looks=(*looks, *shown),
             places=places,
         )
+
+
+def _versions(paper: Paper, changes: Sequence[PastChange]) -> list[Paper]:
+    """What a paper was before each change, and after the last as it is."""
+    found = [paper]
+    for change in reversed(changes):
+        found.append(msgspec.structs.replace(found[-1], **change.before))
+    return found[::-1]
 
 
 class _Begins:

@@ -201,8 +201,8 @@ class Meetings:
         for rank, (paper, card, fresh) in enumerate(who, 1):
             before = (paper.upvotes, paper.comments, paper.stars, paper.fingerprint)
             if not fresh:
-                self._relist(paper, card, snapshot, at)
-                self._reword(paper, card, snapshot, at)
+                self._relist(paper, card, visit)
+                self._reword(paper, card, visit)
             trail = trails.get(paper.row, [])
             last = next((look[2:] for look in reversed(trail) if look[1] == source), None)
             seen, moved = _counts(visit, paper, card, last)
@@ -364,8 +364,9 @@ class Meetings:
         self._words.add(known.row, card)
         return known
 
-    def _relist(self, paper: _Known, card: Card, snapshot: Snapshot, at: int) -> None:
+    def _relist(self, paper: _Known, card: Card, visit: _Visit) -> None:
         """Keep the best knowledge of when a paper was listed: exact beats first seen."""
+        snapshot, at = visit.snapshot, visit.at
         if paper.listed_exact and at >= paper.first_seen_at:
             return
         listed_on, listed_at, exact = listing(card, snapshot)
@@ -380,6 +381,7 @@ class Meetings:
                 paper.row,
                 at,
                 {"listed_at": paper.listed_at, "listed_exact": bool(paper.listed_exact)},
+                source=visit.source,
             )
             paper.listed_at, paper.listed_exact = listed_at, int(exact)
             paper.listed_on = listed_on or paper.listed_on
@@ -390,7 +392,8 @@ class Meetings:
             (paper.listed_on, paper.listed_at, paper.listed_exact, first, paper.row),
         )
 
-    def _reword(self, paper: _Known, card: Card, snapshot: Snapshot, at: int) -> None:
+    def _reword(self, paper: _Known, card: Card, visit: _Visit) -> None:
+        snapshot, at = visit.snapshot, visit.at
         mark = fingerprint(card)
         if mark == paper.fingerprint:
             return
@@ -400,7 +403,7 @@ class Meetings:
             "select max(at) from sightings where paper = ?", (paper.row,)
         ).fetchone()[0]
         newer = newest is None or at >= newest
-        self._words.merge(paper.row, card, at=at, richer=richer, newer=newer)
+        self._words.merge(paper.row, card, at=at, source=visit.source, richer=richer, newer=newer)
         if not (richer and newer):
             return
         paper.fingerprint = mark

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from datetime import date, datetime
 from itertools import groupby
 from operator import itemgetter
+from typing import Any
 
 import msgspec
 
@@ -17,9 +18,9 @@ from watcher.clock import from_text
 from watcher.model import CheckOutcome, Look, Paper, Value
 from watcher.store.papers import Papers, revived
 from watcher.store.sources import unpack
+from watcher.store.words import read_revision
 
 _fills = msgspec.json.Decoder(dict[str, int])
-_before = msgspec.json.Decoder(dict[str, object])
 _AT_ONCE = 500
 
 
@@ -44,16 +45,25 @@ class PastCheck(Value, frozen=True, kw_only=True):
     """Fields its page showed; empty for an unchanged one."""
 
 
+class PastChange(Value, frozen=True, kw_only=True):
+    """A visit changed what was known of a paper's words or listing."""
+
+    at: int
+    """Unix seconds of the visit."""
+    source: int
+    """Whose; 0 when unknown."""
+    before: dict[str, Any]
+    """Fields of ``Paper``, as they were before it."""
+
+
 class PastPaper(Value, frozen=True, kw_only=True):
-    """A paper with all it was known as."""
+    """A paper as it is known now, and what changed on the way."""
 
     row: int
     key: str
     first_seen_at: int
-    since: tuple[int, ...]
-    """Unix seconds at which its words or its listing changed, in time order."""
-    versions: tuple[Paper, ...]
-    """One more than ``since``: before the first change, after it, and so on."""
+    paper: Paper
+    changes: tuple[PastChange, ...]
 
 
 class Past:
@@ -112,31 +122,30 @@ class Past:
         return found
 
     def papers(self) -> Iterator[PastPaper]:
-        """Every paper, with what it was known as before."""
+        """Every paper, with what was known of it before."""
         revisions = self._conn.execute(
             "select paper, until, before from revisions order by paper, until"
         )
-        changes = {row: list(found) for row, found in groupby(revisions, key=itemgetter(0))}
+        changes = {
+            row: tuple(_change(at, before) for _, at, before in found)
+            for row, found in groupby(revisions, key=itemgetter(0))
+        }
         born = self._conn.execute("select id, key, first_seen_at from papers order by id")
         while page := born.fetchmany(_AT_ONCE):
             papers = self._papers.many([row for row, _, _ in page])
             for (row, key, first), paper in zip(page, papers, strict=True):
-                known = changes.get(row, ())
                 yield PastPaper(
                     row=row,
                     key=key,
                     first_seen_at=first,
-                    since=tuple(until for _, until, _ in known),
-                    versions=_versions(paper, [before for _, _, before in known]),
+                    paper=paper,
+                    changes=changes.get(row, ()),
                 )
 
 
-def _versions(paper: Paper, changes: list[str]) -> tuple[Paper, ...]:
-    """What it was before each change, the latest as it is."""
-    found = [paper]
-    for before in reversed(changes):
-        found.append(msgspec.structs.replace(found[-1], **revived(_before.decode(before))))
-    return tuple(reversed(found))
+def _change(at: int, before: str) -> PastChange:
+    values, source = read_revision(before)
+    return PastChange(at=at, source=source, before=revived(values))
 
 
 def _day_of(name: str, family: str) -> date | None:

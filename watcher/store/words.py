@@ -38,6 +38,8 @@ _FIELDS = (
     "thumbnail",
 )
 _COLUMNS = ", ".join(_FIELDS)
+_BY = "by"
+"""In a revision, beside the fields that changed: the source whose page changed them."""
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
 
@@ -97,7 +99,9 @@ class Words:
             (paper, *(values.get(name) for name in _FIELDS)),
         )
 
-    def merge(self, paper: int, card: Card, *, at: int, richer: bool, newer: bool) -> bool:
+    def merge(
+        self, paper: int, card: Card, *, at: int, source: int, richer: bool, newer: bool
+    ) -> bool:
         """Lay a card's words over the stored ones; True when something changed.
 
         ``richer``: the reader is at least as rich as the one that gave the stored words;
@@ -115,15 +119,16 @@ class Words:
                 changed[name] = value
         if not changed:
             return False
-        self.keep_before(paper, at, {name: stored[name] for name in changed})
+        self.keep_before(paper, at, {name: stored[name] for name in changed}, source=source)
         self._conn.execute(
             f"update texts set {', '.join(f'{name} = ?' for name in changed)} where paper = ?",
             (*changed.values(), paper),
         )
         return True
 
-    def keep_before(self, paper: int, at: int, before: dict[str, Any]) -> None:
-        """Remember what was true of a paper until ``at``."""
+    def keep_before(self, paper: int, at: int, before: dict[str, Any], *, source: int) -> None:
+        """Remember what was true of a paper until ``source`` was seen at ``at``."""
+        before = {**before, _BY: source}
         row = self._conn.execute(
             "select before from revisions where paper = ? and until = ?", (paper, at)
         ).fetchone()
@@ -144,6 +149,7 @@ class Words:
         values: dict[str, Any] = {}
         for (before,) in rows:
             values.update(_decode(before))
+        values.pop(_BY, None)
         return values
 
     def listed_by(self, instant: int) -> dict[int, tuple[int | None, int]]:
@@ -183,3 +189,9 @@ def _from_card(card: Card) -> dict[str, Any]:
         "thumbnail": card.thumbnail,
     }
     return {name: value for name, value in values.items() if value is not None}
+
+
+def read_revision(before: str) -> tuple[dict[str, Any], int]:
+    """What a revision says was true before it, and the source that ended it (0: unknown)."""
+    values = _decode(before)
+    return values, values.pop(_BY, 0)
