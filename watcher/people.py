@@ -13,13 +13,14 @@ from datetime import datetime
 from watcher.digest import Frame, compose
 from watcher.model import Digest, Event, Links, Paper, Value
 from watcher.store import Records, Store
+from watcher.store.outbox import Claimed
 from watcher.text import count_of
 from watcher.wants import (
     LOOK_BACK,
+    SETTLED,
     SHARED_PREFIX,
     Purpose,
     Subscriber,
-    SubscriberState,
     Tokens,
     Wanting,
     Window,
@@ -58,6 +59,7 @@ class Parcel(Value, frozen=True, kw_only=True):
 class Plan(Value, frozen=True, kw_only=True):
     """What a pass decided; nothing is written down yet."""
 
+    now: datetime
     cursor: int
     parcels: tuple[Parcel, ...] = ()
     quiet: tuple[Subscriber, ...] = ()
@@ -80,38 +82,44 @@ async def hold_round(store: Store, channel: str, now: datetime, *, max_papers: i
     for parcel in plan.parcels:
         for begin in range(0, len(parcel.readers), _CHUNK):
             some = parcel.readers[begin : begin + _CHUNK]
-            mailed += await store.write(_posting(parcel, some, channel, cursor, now))
+            mailed += await store.write(_posting(parcel, some, channel, plan))
     for begin in range(0, len(plan.quiet), _CHUNK):
-        quiet = plan.quiet[begin : begin + _CHUNK]
-        await store.write(_passing(quiet, cursor, now))
+        await store.write(_passing(plan.quiet[begin : begin + _CHUNK], plan))
     return Round(due=len(people), mailed=mailed, digests=len(plan.parcels))
 
 
 def _posting(
-    parcel: Parcel, some: Sequence[Subscriber], channel: str, cursor: int, now: datetime
+    parcel: Parcel, some: Sequence[Subscriber], channel: str, plan: Plan
 ) -> Callable[[Records], int]:
     def work(records: Records) -> int:
-        ready = [
-            person.address
-            for person in some
-            if records.people.look_after(
-                person, cursor=cursor, now=now, due_at=next_due(person.wishes, now), mailed=True
-            )
-        ]
+        ready = [p.address for p in some if _look_after(records, p, plan, mailed_at=plan.now)]
         if ready:
-            records.people.share(channel, parcel.batch, parcel.digest, recipients=ready, now=now)
+            records.people.share(
+                channel, parcel.batch, parcel.digest, recipients=ready, now=plan.now
+            )
         return len(ready)
 
     return work
 
 
-def _passing(quiet: Sequence[Subscriber], cursor: int, now: datetime) -> Callable[[Records], None]:
+def _passing(quiet: Sequence[Subscriber], plan: Plan) -> Callable[[Records], None]:
     def work(records: Records) -> None:
         for person in quiet:
-            due_at = next_due(person.wishes, now)
-            records.people.look_after(person, cursor=cursor, now=now, due_at=due_at, mailed=False)
+            _look_after(records, person, plan, mailed_at=None)
 
     return work
+
+
+def _look_after(
+    records: Records, person: Subscriber, plan: Plan, *, mailed_at: datetime | None
+) -> bool:
+    return records.people.look_after(
+        person,
+        cursor=plan.cursor,
+        horizon=plan.now - SETTLED,
+        due_at=next_due(person.wishes, plan.now),
+        mailed_at=mailed_at,
+    )
 
 
 def window_for(records: Records, people: Sequence[Subscriber], now: datetime) -> tuple[Window, int]:
@@ -134,10 +142,12 @@ def window_for(records: Records, people: Sequence[Subscriber], now: datetime) ->
     sources: dict[int, tuple[str, ...]] = {}
     if any("source" in query for query in asked):
         sources = {row: records.papers.sources_of(row) for row in rows}
-    instants = {p.told_at for p in people if p.told_at and (p.wishes.query or p.wishes.min_upvotes)}
+    horizon = now - SETTLED
+    instants = {p.told_at for p in people if p.told_at and p.wishes.min_upvotes} | {horizon}
     before = {at: records.pages.votes_at(rows, int(at.timestamp())) for at in instants}
     window = Window(
         now=now,
+        horizon=horizon,
         events=events,
         young=young,
         votes_at=lambda at: before.get(at, {}),
@@ -174,7 +184,7 @@ def plan_round(
         )
         for name, readers in groups.items()
     )
-    return Plan(cursor=cursor, parcels=parcels, quiet=tuple(quiet))
+    return Plan(now=window.now, cursor=cursor, parcels=parcels, quiet=tuple(quiet))
 
 
 def _digest(
@@ -192,55 +202,46 @@ def _digest(
 # --- just before sending ------------------------------------------------------------------
 
 
+class Finished(Value, frozen=True, kw_only=True):
+    """What a claimed message is sent with."""
+
+    digest: Digest | None = None
+    """Without what its reader has muted since it was composed."""
+    links: Links = Links()
+    timezone: str | None = None
+    """In which its reader reads times; None: the channel's."""
+
+
 class Readers:
     """What delivering needs to know of subscribers; runs inside its transactions.
 
-    ``channel`` is the channel of ``[web] subscribe``; messages of others pass untouched.
+    ``channel`` is the channel of ``[web] subscribe``. Messages of others, and those to the
+    recipients that the config names, pass as they are.
     """
 
     def __init__(self, channel: str | None, tokens: Tokens, public_url: str | None) -> None:
-        self.channel = channel
+        self._channel = channel
         self._tokens = tokens
         self._public = public_url
 
-    def is_theirs(self, channel: str, batch: str) -> bool:
-        """Whether a message is a subscriber's digest."""
-        return channel == self.channel and batch.startswith(SHARED_PREFIX)
+    def finish(self, records: Records, claimed: Claimed, now: datetime) -> Finished | str:
+        """A claimed message as it is sent now, or why nobody wants it any more.
 
-    def why_unwanted(
-        self, records: Records, message: tuple[str, str, str], digest: Digest | None, now: datetime
-    ) -> str | None:
-        """Why ``(channel, batch, recipient)`` is to be cancelled; None when it is still wanted."""
-        channel, batch, recipient = message
-        if not self.is_theirs(channel, batch):
-            return None
-        person = records.people.by_address(recipient)
+        Asked in the transaction that claims it: a mute or an unsubscribe counts until then.
+        """
+        digest = claimed.words.digest
+        if claimed.channel != self._channel or not claimed.batch.startswith(SHARED_PREFIX):
+            return Finished(digest=digest)
+        person = records.people.by_address(claimed.recipient)
         why = why_unwanted(person)
-        if why is None and person is not None and digest is not None:
-            why = None if tailor(digest, person, now) else "nothing of it is wanted any more"
-        return why
-
-    def tailored(
-        self, records: Records, message: tuple[str, str, str], digest: Digest, now: datetime
-    ) -> Digest:
-        """The digest without what its reader has muted since it was composed."""
-        channel, batch, recipient = message
-        if not self.is_theirs(channel, batch):
-            return digest
-        person = records.people.by_address(recipient)
-        return (tailor(digest, person, now) if person else None) or digest
-
-    def links(self, records: Records, channel: str, recipient: str) -> Links:
-        """The signed addresses of a subscriber; none for anybody else, or without a public URL."""
-        person = records.people.by_address(recipient) if channel == self.channel else None
-        if person is None or person.state is SubscriberState.ASKED or self._public is None:
-            return Links()
-        return links_of(person, self._tokens, self._public)
-
-    def zone(self, records: Records, channel: str, recipient: str) -> str | None:
-        """In which zone a subscriber reads times; None for anybody else."""
-        person = records.people.by_address(recipient) if channel == self.channel else None
-        return person.wishes.timezone if person else None
+        if person is None or why is not None:
+            return why or ""
+        if digest is not None:
+            digest = tailor(digest, person, now)
+            if digest is None:
+                return "nothing of it is wanted any more"
+        links = links_of(person, self._tokens, self._public) if self._public else Links()
+        return Finished(digest=digest, links=links, timezone=person.wishes.timezone)
 
 
 def links_of(person: Subscriber, tokens: Tokens, public_url: str) -> Links:

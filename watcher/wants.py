@@ -30,6 +30,8 @@ from watcher.schedule import next_digest
 OWN_QUERY = ""
 """The topic that an own query is, beside the names of rules."""
 MUTE_FOR = timedelta(days=14)
+SETTLED = timedelta(minutes=3)
+"""After so long what a visit saw is written down: longer than a visit may take."""
 LOOK_BACK = timedelta(days=7)
 """A paper that passes someone's threshold later than this after its change is not told."""
 SHARED_PREFIX = "s:"
@@ -177,6 +179,9 @@ class Window(Value, frozen=True, kw_only=True):
     """Everything one pass over the events looks at; made once for all subscribers."""
 
     now: datetime
+    horizon: datetime
+    """Counts are taken as of then, a little before now: what was seen until then is surely
+    written down, so that the next pass finds the same."""
     events: tuple[Event, ...]
     """Changes of the last days, baselines left out, oldest first; papers as they are now."""
     young: tuple[Paper, ...] = ()
@@ -207,7 +212,7 @@ class Wanting(Value, frozen=True, kw_only=True):
     cursor: int
     """They have been told of what came up to here."""
     since: datetime | None
-    """And that was at this time."""
+    """The horizon of that look."""
 
 
 def wanting(subscriber: Subscriber, now: datetime) -> Wanting:
@@ -232,65 +237,65 @@ def choose(wanting: Wanting, window: Window) -> tuple[Event, ...]:
     rule spoke about it: it is new when it first matches.
     """
     chosen: dict[tuple[int, EventType], Event] = {}
-    before = _votes_before(wanting, window)
     query = compile_query(wanting.query) if wanting.query else None
+    passing = _Passing(wanting, window)
     for event in window.events:
         paper = event.paper
-        if paper is None or (paper.row, event.type) in chosen:
+        if paper is None or (paper.row, event.type) in chosen or not passing.tells(event, paper):
             continue
-        if not _is_due(event, wanting, before, window):
-            continue
-        if event.rule in wanting.topics or (
-            query is not None and event.type is not EventType.NEW and _matches(query, paper, window)
-        ):
+        by_query = query is not None and event.type is not EventType.NEW
+        if event.rule in wanting.topics or (by_query and _matches(query, paper, window)):
             chosen[paper.row, event.type] = event
     if query is not None:
-        for event in _new_to(query, wanting, before, window):
-            assert event.paper is not None  # noqa: S101 - made so
-            chosen.setdefault((event.paper.row, EventType.NEW), event)
+        for paper in filter(passing.has_begun, window.young):
+            if _matches(query, paper, window):
+                change = _own_change(query, paper, wanting.min_upvotes, window.now)
+                chosen.setdefault((paper.row, EventType.NEW), change)
     return _without_lesser(chosen.values())
 
 
-def _votes_before(wanting: Wanting, window: Window) -> Mapping[int, int]:
-    if wanting.since is None or not (wanting.min_upvotes or wanting.query):
-        return {}
-    return window.votes_at(wanting.since)
+class _Passing:
+    """Which changes and papers have come, or passed a threshold, since somebody's last look."""
+
+    def __init__(self, wanting: Wanting, window: Window) -> None:
+        self._wanting = wanting
+        self._need = wanting.min_upvotes
+        self._horizon = window.horizon
+        counted = bool(self._need)
+        self._now = window.votes_at(window.horizon) if counted else {}
+        self._before = window.votes_at(wanting.since) if counted and wanting.since else {}
+
+    def tells(self, event: Event, paper: Paper) -> bool:
+        """Whether a change is to be told now: it was not before, and will not be again."""
+        fresh = event.cursor > self._wanting.cursor
+        if not self._need:
+            return fresh
+        at_once = (event.counts.upvotes or 0) >= self._need
+        if fresh:
+            return at_once or self._now.get(paper.row, 0) >= self._need
+        # What had enough votes by itself was told when it was fresh.
+        return not at_once and self._has_passed(paper.row)
+
+    def has_begun(self, paper: Paper) -> bool:
+        """Whether a paper came, or passed the threshold, between the last look and this one."""
+        since = self._wanting.since
+        if paper.first_seen_at > self._horizon:
+            return False
+        if since is None or paper.first_seen_at > since:
+            return not self._need or self._now.get(paper.row, 0) >= self._need
+        return bool(self._need) and self._has_passed(paper.row)
+
+    def _has_passed(self, row: int) -> bool:
+        return self._now.get(row, 0) >= self._need > self._before.get(row, 0)
 
 
-def _is_due(event: Event, wanting: Wanting, before: Mapping[int, int], window: Window) -> bool:
-    assert event.paper is not None  # noqa: S101 - the caller asked
-    fresh = event.cursor > wanting.cursor
-    if not wanting.min_upvotes:
-        return fresh
-    if window.now - event.at > LOOK_BACK and not fresh:
-        return False
-    if _upvotes(event) < wanting.min_upvotes:
-        return False
-    return fresh or before.get(event.paper.row, 0) < wanting.min_upvotes
+def _matches(query: Query | None, paper: Paper, window: Window) -> bool:
+    return query is not None and query.match(window.doc(paper)) is True
 
 
 def _upvotes(event: Event) -> int:
     now = event.paper.upvotes if event.paper else None
     return max(now or 0, event.counts.upvotes or 0)
-
-
-def _new_to(
-    query: Query, wanting: Wanting, before: Mapping[int, int], window: Window
-) -> Iterable[Event]:
-    """A change for each paper that has come to satisfy an own query since the last look."""
-    need = wanting.min_upvotes
-    for paper in window.young:
-        if (paper.upvotes or 0) < need:
-            continue
-        seen = wanting.since is not None and paper.first_seen_at <= wanting.since
-        if seen and before.get(paper.row, 0) >= need:
-            continue  # if it matches, it did so then
-        if _matches(query, paper, window):
-            yield _own_change(query, paper, need, window.now)
-
-
-def _matches(query: Query, paper: Paper, window: Window) -> bool:
-    return query.match(window.doc(paper)) is True
 
 
 def _own_change(query: Query, paper: Paper, need: int, now: datetime) -> Event:

@@ -163,21 +163,21 @@ class People:
         subscriber: Subscriber,
         *,
         cursor: int,
-        now: datetime,
+        horizon: datetime,
         due_at: datetime,
-        mailed: bool,
+        mailed_at: datetime | None,
     ) -> bool:
-        """They were told of everything up to a cursor; False when they changed meanwhile."""
+        """They were told of what came up to a cursor and a horizon; False when they changed."""
         return (
             self._conn.execute(
-                "update subscribers set told_cursor = ?1, told_at = ?2, due_at = ?3,"
-                " mailed_at = iif(?4, ?2, mailed_at)"
+                "update subscribers set told_cursor = ?1, told_at = max(told_at, ?2), due_at = ?3,"
+                " mailed_at = coalesce(?4, mailed_at)"
                 " where id = ?5 and state = 'active' and due_at = ?6 and told_cursor = ?7",
                 (
                     cursor,
-                    to_text(now),
+                    to_text(horizon),
                     to_text(due_at),
-                    int(mailed),
+                    to_text(mailed_at) if mailed_at else None,
                     subscriber.id,
                     to_text(subscriber.due_at) if subscriber.due_at else None,
                     subscriber.told_cursor,
