@@ -163,7 +163,8 @@ def _with_its_past(snapshot: Snapshot, reference: Reference) -> Iterable[str]:
 
 
 def _with_its_counts(snapshot: Snapshot, reference: Reference) -> Iterable[str]:
-    """The same papers, other titles; or votes that fell, which they hardly ever do."""
+    """The same papers, other titles; or votes that fell or leapt, which all at once they never
+    do."""
     place = {name: i for i, name in enumerate(reference.ids)}
     both = [
         (card, place[hash(card.paper_id)])
@@ -184,8 +185,10 @@ def _with_its_counts(snapshot: Snapshot, reference: Reference) -> Iterable[str]:
             if (value := getattr(card, field)) is not None and before[i] != _UNKNOWN
         ]
         fell = sum(value < 0.9 * old and value < old - 3 for old, value in pairs)
-        if len(pairs) >= LEAST and fell > len(pairs) / 2:
-            yield f"{field} of {fell} of {len(pairs)} papers fell since {ago}"
+        leapt = sum(value > 10 * old + 50 for old, value in pairs)
+        for count, word in ((fell, "fell"), (leapt, "leapt up")):
+            if count >= LEAST and count > len(pairs) / 2:
+                yield f"{field} of {count} of {len(pairs)} papers {word} since {ago}"
 
 
 def _ago(snapshot: Snapshot, reference: Reference) -> str:

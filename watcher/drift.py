@@ -65,7 +65,7 @@ class Drift(msgspec.Struct, frozen=True, array_like=True):
     """Visits in a row."""
     told: bool
     what: str
-    """``missing on 80 % of cards``."""
+    """``missing on 80 % of cards| (usually 4 %)``; the time is put where the bar stands."""
 
 
 class Portrait(Value, frozen=True, kw_only=True):
@@ -84,6 +84,11 @@ class Portrait(Value, frozen=True, kw_only=True):
     drifts: Mapping[str, Drift] = {}
 
     @property
+    def is_pending(self) -> bool:
+        """Whether a drift waits for the visit that confirms it."""
+        return any(not drift.told for drift in self.drifts.values())
+
+    @property
     def must_compare(self) -> bool:
         """Whether something about the cards is odd, so that each visit looks at them."""
         return any(name.startswith("cards:") for name in self.drifts)
@@ -95,15 +100,6 @@ class Finding(Value, frozen=True, kw_only=True):
     name: str
     """As in ``Portrait.drifts``."""
     what: str
-
-
-def shares(snapshot: Snapshot) -> dict[str, float]:
-    """For each field that the page shows, the share of cards that carry it."""
-    cards = snapshot.cards
-    return {
-        field: sum(getattr(card, field) is not None for card in cards) / len(cards)
-        for field in sorted(snapshot.shows - _NEVER_MEASURED)
-    }
 
 
 def medians(snapshot: Snapshot) -> dict[str, float]:
@@ -119,29 +115,32 @@ def medians(snapshot: Snapshot) -> dict[str, float]:
     return found
 
 
-def oddities(portrait: Portrait, snapshot: Snapshot) -> tuple[Finding, ...]:
+def oddities(
+    portrait: Portrait, snapshot: Snapshot, fills: Mapping[str, int], *, thorough: bool = True
+) -> tuple[Finding, ...]:
     """Fields of a page that are not as usual: filled on far fewer cards, or of another size.
 
-    A page that another reader had to read is odd as a whole, under the name ``reader``.
+    ``fills`` says how many cards carry each field. Without ``thorough`` the sizes of values are
+    not looked at. A page that another reader had to read is odd as a whole, under the name
+    ``reader``.
     """
     if len(snapshot.cards) < LEAST or portrait.reader is None:
         return ()
     if portrait.reader is not snapshot.reader:
-        what = f"read as {snapshot.reader}, usually as {portrait.reader}"
+        what = f"read by its {snapshot.reader}| (usually by its {portrait.reader})"
         return (Finding(name="reader", what=what),)
-    now = to_unix(snapshot.taken_at)
+    now, cards = to_unix(snapshot.taken_at), len(snapshot.cards)
     found = []
-    measured = shares(snapshot)
     for field, habit in portrait.habits.items():
-        share = measured.get(field, 0.0)
+        share = fills.get(field, 0) / cards
         if field not in _NEVER_MEASURED and _has_emptied(field, habit, share, snapshot, now):
-            what = f"missing on {1 - share:.0%} of cards (usually {1 - habit.low:.0%})"
+            what = f"missing on {1 - share:.0%} of cards| (usually {1 - habit.low:.0%})"
             found.append(Finding(name=field, what=what))
-    for field, median in medians(snapshot).items():
+    for field, median in medians(snapshot).items() if thorough else ():
         usual = portrait.habits.get(field)
         if usual is not None and _is_out_of_range(field, usual, median, now):
             unit = " characters" if field in _LENGTHS else ""
-            what = f"{median:g}{unit} in the middle (usually {usual.least:g} to {usual.most:g})"
+            what = f"of {median:g}{unit} on average| (usually {usual.least:g} to {usual.most:g})"
             found.append(Finding(name=field, what=what))
     return tuple(found)
 
@@ -239,7 +238,9 @@ def probe_agrees(cards: Sequence[Card], snapshot: Snapshot, shows: frozenset[str
 # --- remembering -----------------------------------------------------------------------------
 
 
-def learn(portrait: Portrait, snapshot: Snapshot, odd: Iterable[str] = ()) -> Portrait:
+def learn(
+    portrait: Portrait, snapshot: Snapshot, fills: Mapping[str, int], odd: Iterable[str] = ()
+) -> Portrait:
     """The portrait after one more judged page; what is odd now does not become usual.
 
     ``odd`` names the fields found odd on this page. What another reader than usual shows is
@@ -249,13 +250,12 @@ def learn(portrait: Portrait, snapshot: Snapshot, odd: Iterable[str] = ()) -> Po
     odd = frozenset(odd)
     if len(snapshot.cards) < LEAST or "reader" in odd:
         return msgspec.structs.replace(portrait, listed_on=snapshot.listed_on)
-    measured, middles = shares(snapshot), medians(snapshot)
+    cards, middles = len(snapshot.cards), medians(snapshot)
     habits = dict(portrait.habits)
-    for field in measured.keys() | middles.keys():
-        if field not in odd:
-            habits[field] = _lived(
-                habits.get(field), measured.get(field, 1.0), middles.get(field), at
-            )
+    for field in fills:
+        if field not in odd and field not in ("rank", "paper_id"):
+            share = fills[field] / cards
+            habits[field] = _lived(habits.get(field), share, middles.get(field), at)
     return msgspec.structs.replace(
         portrait,
         reader=snapshot.reader,
@@ -339,9 +339,9 @@ def describe(portrait: Portrait, names: Iterable[str], *, local: datetime) -> st
         field = name.partition(":")[2] or name
         since = datetime.fromtimestamp(drift.since, local.tzinfo)
         when = f"{since:%H:%M}" if since.date() == local.date() else f"{since:%d %b %H:%M}"
-        what = drift.what.replace("%", " %")
-        said = f"{_SUBJECTS.get(field, field)} {what}"
-        parts.append(f"{said}{' by the API' if place == 'api' else ''} since {when}")
+        what, _, usual = drift.what.replace("%", " %").partition("|")
+        said = f"{_SUBJECTS.get(field, field)} {what}{' by the API' if place == 'api' else ''}"
+        parts.append(f"{said} since {when}{usual}")
     return f"{', '.join(parts)}; {_consequence(places, names)}"
 
 

@@ -8,7 +8,7 @@ when something cheap is odd. Must not store or tell anything.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from zlib import crc32
 
@@ -27,10 +27,12 @@ from watcher.store import Records
 from watcher.visit import Memory, Scrutiny, Seen
 
 PROBED = 2
-"""Cards read beside the island on every second visit."""
+"""Cards read beside the island at a thorough look."""
+THOROUGH = 300
+"""Seconds between two thorough looks: at usual intervals every visit is one."""
 _SHRUNK = 0.8
 """A page with fewer papers than this share of its last is looked at twice."""
-_HEAD = 24_000
+_HEAD = 8_000
 """Bytes of the first card that are looked at for its class names."""
 
 _CLASS = re.compile(rb"class=\"([^\"]*)\"")
@@ -55,8 +57,8 @@ def read_page(
     fresh = Memory(
         validators=page.validators,
         island=mark,
-        skeleton=skeleton(page.body),
-        visits=memory.visits + 1,
+        skeleton=skeleton(page.body, len(island or b"")),
+        looked_at=memory.looked_at,
         reference=memory.reference,
         portrait=memory.portrait,
     )
@@ -100,30 +102,40 @@ class Look:
 
 def _look(look: Look, memory: Memory, fresh: Memory) -> Seen:
     """Doubt a page, then see whether it looks as usual."""
-    snapshot = look.snapshot
+    snapshot, fills = look.snapshot, readers.fill(look.snapshot)
     portrait = portrait_of(memory)
-    odd = drift.oddities(portrait, snapshot)
+    at = to_unix(snapshot.taken_at)
+    thorough = bool(portrait.drifts) or not 0 <= at - memory.looked_at < THOROUGH
+    odd = drift.oddities(portrait, snapshot, fills, thorough=thorough)
     by_cards = None
-    if _wants_cards(look, memory, portrait, odd=bool(odd)):
+    if _wants_cards(look, memory, portrait, odd=bool(odd), thorough=thorough):
         by_cards = _by_cards(look.page, snapshot)
     seen_twice = None if isinstance(by_cards, str) else by_cards
     doubts = doubt.contradictions(snapshot, memory.reference, seen_twice)
     if doubts:
         return Seen(memory=memory, snapshot=snapshot, doubts=doubts, page=look.keep(doubts[0]))
-    scrutiny = scrutinise(portrait, snapshot, odd=odd, by_cards=by_cards)
+    if thorough or odd or by_cards is not None:
+        scrutiny = scrutinise(portrait, snapshot, fills, odd=odd, by_cards=by_cards)
+    else:
+        scrutiny = Scrutiny(portrait=portrait, changed=False)
     kept = None
     if look.keeper.pages is not None:
         kept = look.keeper.pages.put(look.sent, source=look.target.name)
     if scrutiny.tell or any(f.name not in portrait.drifts for f in scrutiny.findings):
         kept = look.keep(scrutiny.findings[0].what) or kept
-    body = _encode(scrutiny.portrait)
-    memory = msgspec.structs.replace(fresh, reference=doubt.reference_of(snapshot), portrait=body)
-    return Seen(memory=memory, snapshot=snapshot, scrutiny=scrutiny, page=kept)
+    memory = msgspec.structs.replace(
+        fresh,
+        reference=doubt.reference_of(snapshot),
+        portrait=_encode(scrutiny.portrait) if scrutiny.changed else memory.portrait,
+        looked_at=at if thorough else memory.looked_at,
+    )
+    return Seen(memory=memory, snapshot=snapshot, scrutiny=scrutiny, page=kept, fills=fills)
 
 
 def scrutinise(
     portrait: Portrait,
     snapshot: Snapshot,
+    fills: Mapping[str, int],
     *,
     odd: Sequence[Finding] = (),
     by_cards: Snapshot | str | None = None,
@@ -135,7 +147,7 @@ def scrutinise(
         findings += drift.cards_oddities(snapshot, by_cards)
         looked.add("cards")
     after, tell, healed = drift.follow(portrait, findings, at=at, looked=frozenset(looked))
-    after = drift.learn(after, snapshot, [finding.name for finding in odd])
+    after = drift.learn(after, snapshot, fills, [finding.name for finding in odd])
     if by_cards is not None or not portrait.compared_at:
         after = msgspec.structs.replace(after, compared_at=at)
     return Scrutiny(
@@ -147,18 +159,25 @@ def scrutinise(
     )
 
 
-def _wants_cards(look: Look, memory: Memory, portrait: Portrait, *, odd: bool) -> bool:
-    """Whether island and cards are to be compared in full: dear, two to three times the rest."""
+def _wants_cards(
+    look: Look, memory: Memory, portrait: Portrait, *, odd: bool, thorough: bool
+) -> bool:
+    """Whether island and cards are to be compared in full: dear, several times all the rest."""
     snapshot = look.snapshot
     if snapshot.reader is not ReaderName.ISLAND or not snapshot.cards:
         return False
-    if odd or portrait.must_compare or (memory.reference is None and portrait.pages):
+    if (
+        odd
+        or portrait.must_compare
+        or _is_cut(look.page.body)
+        or (memory.reference is None and portrait.pages)
+    ):
         return True
     if memory.reference is not None and len(snapshot.cards) < _SHRUNK * memory.reference.cards:
         return True
     if portrait.compared_at and drift.is_due(portrait, to_unix(snapshot.taken_at)):
         return True
-    return memory.visits % 2 == 0 and not _probe(look)
+    return thorough and not _probe(look)
 
 
 def _probe(look: Look) -> bool:
@@ -190,26 +209,45 @@ def _by_cards(page: Page, snapshot: Snapshot) -> Snapshot | str:
 
 def _unchanged(page: Page, memory: Memory, fresh: Memory, now: datetime) -> Seen:
     """The island is what it was; are the cards?"""
-    fresh = still(fresh, now)
     portrait = portrait_of(memory)
     same = memory.skeleton in (0, fresh.skeleton)
-    if same and not portrait.must_compare:
-        return Seen(memory=fresh)
-    snapshot = readers.parse(page.body, url=page.url, at=now)
-    findings = drift.cards_oddities(snapshot, _by_cards(page, snapshot))
-    at = to_unix(now)
-    after, tell, healed = drift.follow(portrait, findings, at=at, looked=frozenset(("cards",)))
-    after = msgspec.structs.replace(after, compared_at=at)
-    scrutiny = Scrutiny(portrait=after, changed=True, findings=findings, tell=tell, healed=healed)
-    return Seen(memory=msgspec.structs.replace(fresh, portrait=_encode(after)), scrutiny=scrutiny)
+    if same and not portrait.must_compare and not _is_cut(page.body):
+        return still(fresh, now)
+    try:
+        snapshot = readers.parse(page.body, url=page.url, at=now)
+    except ParseError:
+        return still(fresh, now)
+    return still(fresh, now, drift.cards_oddities(snapshot, _by_cards(page, snapshot)))
 
 
-def still(memory: Memory, now: datetime) -> Memory:
-    """The memory after a page that is what it was."""
-    if memory.reference is None:
-        return memory
-    reference = msgspec.structs.replace(memory.reference, at=to_unix(now))
-    return msgspec.structs.replace(memory, reference=reference)
+def still(memory: Memory, now: datetime, on_cards: tuple[Finding, ...] | None = None) -> Seen:
+    """A page that is what it was: as odd as it was, and new only in its cards (``on_cards``)."""
+    if memory.reference is not None:
+        reference = msgspec.structs.replace(memory.reference, at=to_unix(now))
+        memory = msgspec.structs.replace(memory, reference=reference)
+    portrait = portrait_of(memory)
+    if on_cards is None and not portrait.is_pending:
+        return Seen(memory=memory)
+    findings = [
+        Finding(name=name, what=odd.what)
+        for name, odd in portrait.drifts.items()
+        if ":" not in name or on_cards is None
+    ]
+    findings += on_cards or ()
+    looked = frozenset(("page",) if on_cards is None else ("page", "cards"))
+    after, tell, healed = drift.follow(portrait, findings, at=to_unix(now), looked=looked)
+    if on_cards is not None:
+        after = msgspec.structs.replace(after, compared_at=to_unix(now))
+    scrutiny = Scrutiny(
+        portrait=after, changed=True, findings=tuple(findings), tell=tell, healed=healed
+    )
+    memory = msgspec.structs.replace(memory, portrait=_encode(after))
+    return Seen(memory=memory, scrutiny=scrutiny)
+
+
+def _is_cut(body: bytes) -> bool:
+    """Whether an HTML page ends before its end."""
+    return b"<html" in body[:2_000] and b"</html" not in body[-4_000:]
 
 
 def recall(records: Records, name: str, context: str) -> Memory:
@@ -249,9 +287,12 @@ def portrait_of(memory: Memory) -> Portrait:
         return Portrait()
 
 
-def skeleton(body: bytes) -> int:
-    """A number that stands for the class names of the first card; 0 when there is no card."""
-    start = body.find(b"<article")
+def skeleton(body: bytes, behind: int = 0) -> int:
+    """A number that stands for the class names of the first card; 0 when there is no card.
+
+    ``behind`` is a place that surely lies before it: the length of the island.
+    """
+    start = body.find(b"<article", behind)
     if start < 0:
         return 0
     end = body.find(b"</article>", start, start + _HEAD)

@@ -72,7 +72,7 @@ def record_seen(app: App, records: Records, visit: Visit, seen: Seen) -> Checked
             fresh=fresh,
             moved=moved,
             events=judged.told,
-            fills=fills_of(snapshot),
+            fills=dict(seen.fills) or fills_of(snapshot),
             page=seen.page,
         )
     )

@@ -7,7 +7,7 @@ judge or write.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from datetime import datetime
 from typing import Any, Protocol
@@ -107,8 +107,8 @@ class Memory(Value, frozen=True, kw_only=True):
     island: str | None = None
     skeleton: int = 0
     """Stands for the class names of the first card; 0: unknown."""
-    visits: int = 0
-    """Since the start."""
+    looked_at: int = 0
+    """Unix seconds of the last thorough look since the start."""
     reference: Reference | None = None
     """What the page showed, to hold the next one against."""
     portrait: bytes = b""
@@ -180,6 +180,8 @@ class Seen(Value, frozen=True, kw_only=True):
     """How the page looks beside its usual self; None: not looked at."""
     page: str | None = None
     """The hash under which the page was kept."""
+    fills: Mapping[str, int] = {}
+    """For each field that the page shows, how many of its cards have it."""
 
 
 class Scrutiny(Value, frozen=True, kw_only=True):

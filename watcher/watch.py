@@ -65,7 +65,7 @@ async def _look(app: App, visit: Visit, memory: Memory) -> tuple[Page | NotModif
     for last in (False, True):
         page = await app.fetcher.get(visit.target.url, validators=memory.validators, packed=True)
         if isinstance(page, NotModified):
-            return page, Seen(memory=still(memory, visit.at))
+            return page, still(memory, visit.at)
         try:
             return page, await _read(app, page, visit.target, memory, visit.at)
         except FetchError as exc:
