@@ -326,7 +326,10 @@ class Meetings:
         """The row of a card that no arXiv id led to, made when it is new."""
         name = title_hash(card.title)
         rows = self._conn.execute(
-            f"select {_KNOWN}, arxiv_id from papers where title_hash = ? limit 3", (name,)
+            # Also by its name at birth: its title may be another by now.
+            f"select {_KNOWN}, arxiv_id from papers where title_hash = ?1 or key = 't:' || ?1"
+            " limit 3",
+            (name,),
         ).fetchall()
         if card.paper_id is None:
             mine = [row for row in rows if row[1] == f"t:{name}"] or rows
