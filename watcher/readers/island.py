@@ -16,7 +16,8 @@ from msgspec import UNSET, Raw, UnsetType
 from watcher.errors import ParseError
 from watcher.model import Card, PageKind, ReaderName, Snapshot
 from watcher.readers import items, page, text
-from watcher.readers.tag import LIST, find, unescape
+from watcher.readers.memo import Memo
+from watcher.readers.tag import LIST, Tag, find, unescape
 
 _TRENDING_TITLE = re.compile(rb"<title>\s*Trending Papers")
 _HEAD = 20_000
@@ -70,17 +71,17 @@ def island_bytes(body: bytes) -> bytes | None:
     return tag.value if tag else None
 
 
-def parse(body: bytes, *, url: str | None, at: datetime) -> Snapshot:
+def parse(body: bytes, *, url: str | None, at: datetime, memo: Memo | None = None) -> Snapshot:
     """Read a page by its island.
+
+    ``memo`` holds what the last page of the same source said, and then what this one says; with
+    it the items that moved in nothing but their counts cost next to nothing.
 
     Raises:
         ParseError: there is no island, it is cut off, it is not JSON, or it has no papers
             where it should have some.
     """
     tag = find(body)
-    if tag and tag.value and not _is_utf8(tag.value):
-        body = text.utf8(body)
-        tag = find(body)
     if tag is None:
         raise ParseError("the page has no island (data-target DailyPapers or PaperContent)")
     if tag.cut:
@@ -90,18 +91,27 @@ def parse(body: bytes, *, url: str | None, at: datetime) -> Snapshot:
     warnings: list[str] = []
     if b"<html" in body[:2_000] and b"</html" not in body[-4_000:]:
         warnings.append("the page is cut off after its island, which is whole")
-    props = unescape(tag.value, tag.quote)
-    read = _read_list if tag.target == LIST else _read_paper
     hint = _hint(body, url)
+    if memo is not None and tag.target == LIST:
+        snapshot = _read_known(tag, memo, warnings, hint, at)
+        if snapshot is not None:
+            return snapshot
+    if not _is_utf8(tag.value):
+        tag = find(text.utf8(body)) or tag
+    return _read(tag, warnings, hint, at)
+
+
+def _read(tag: Tag, warnings: list[str], hint: page.Hint, at: datetime) -> Snapshot:
+    props = unescape(tag.value or b"", tag.quote)
+    read = _read_list if tag.target == LIST else _read_paper
     try:
-        snapshot = read(props, warnings, hint, at)
+        return read(props, warnings, hint, at)
     except items.Broken as broken:
         warnings.append("broken characters in the island were replaced")
         try:
-            snapshot = read(items.mended(props), warnings, hint, at)
+            return read(items.mended(props), warnings, hint, at)
         except items.Broken:
             raise ParseError(f"the island ({tag.target}) is not readable: {broken}") from broken
-    return snapshot
 
 
 def _hint(body: bytes, url: str | None) -> page.Hint:
@@ -152,6 +162,45 @@ def _read_list(props: str, warnings: list[str], hint: page.Hint, at: datetime) -
         shows=items.shown(found, since=_since(data)),
         warnings=tuple(warnings),
         query=query,
+    )
+
+
+def _read_known(
+    tag: Tag, memo: Memo, warnings: list[str], hint: page.Hint, at: datetime
+) -> Snapshot | None:
+    """The same with a memo, of which most items are known; None when the page is not as plain
+    as most: then it is read in full, and says whatever is odd about it."""
+    reduced, slots = memo.sift(tag.value or b"")
+    try:
+        reduced.decode()
+        data = _props.decode(unescape(reduced, tag.quote))
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return None
+    decoded = data.daily_papers
+    kind = _kind(data, _query(data.query), hint)
+    if kind is PageKind.SEARCH or isinstance(decoded, UnsetType):
+        return None
+    if not decoded or len(decoded) != sum(slot.entry is None for slot in slots):
+        return None
+    day = _day(data, hint) if kind is PageKind.DAILY else None
+    if memo and memo.day != day:
+        memo.forget()
+        return _read_known(tag, memo, warnings, hint, at)
+    fresh = iter(decoded)
+    told: list[str] = []
+    cards = items.to_cards([slot.card or next(fresh) for slot in slots], told, day=day)
+    if not cards:
+        return None
+    known = {slot.entry.shows for slot in slots if slot.entry}
+    memo.learn(slots, decoded, cards, day=day)
+    return Snapshot(
+        reader=ReaderName.ISLAND,
+        taken_at=at,
+        cards=cards,
+        kind=kind,
+        listed_on=day,
+        shows=items.shown(decoded, since=_since(data)).union(*known),
+        warnings=(*warnings, *told),
     )
 
 

@@ -243,16 +243,21 @@ def _salvaged_paper(data: msgspec.Raw | bytes | str, reason: str) -> PaperItem:
 
 
 def to_cards(
-    items: Sequence[Item], warnings: list[str], *, day: date | None = None
+    items: Sequence[Item | Card], warnings: list[str], *, day: date | None = None
 ) -> tuple[Card, ...]:
     """Items in page order as cards ranked from 1; a paper that comes twice counts once.
 
-    ``day`` is the list day of the page, for generations whose items do not name theirs.
+    ``day`` is the list day of the page, for generations whose items do not name theirs. What is
+    a card already only gets its rank.
     """
     cards: list[Card] = []
     seen: set[str] = set()
     for position, item in enumerate(items, start=1):
-        card = to_card(item, rank=len(cards) + 1, day=day)
+        rank = len(cards) + 1
+        if not isinstance(item, Card):
+            card = to_card(item, rank=rank, day=day)
+        else:
+            card = item if item.rank == rank else msgspec.structs.replace(item, rank=rank)
         if card is None:
             warnings.append(f"item {position} was left out: it has no title")
         elif card.paper_id in seen:
