@@ -1,0 +1,180 @@
+"""``watcher subscribers``: list, add, import, export, remove."""
+
+import csv
+import io
+import json
+from datetime import UTC, datetime
+
+import pytest
+
+from watcher.cli import main
+from watcher.store import open_records
+from watcher.wants import SubscriberState
+
+CONFIG = """
+[watcher]
+database = "w.db"
+timezone = "Europe/Berlin"
+
+[[source]]
+name = "daily"
+url = "https://site.example/papers"
+
+[[rule]]
+name = "alignment"
+
+[[rule]]
+name = "speech"
+
+[channel.mail]
+type = "email"
+smtp = "smtp://mail.example.org"
+from = "papers@example.org"
+
+[web]
+subscribe = "mail"
+public_url = "https://papers.example.org"
+token = "0123456789abcdef"
+"""
+
+
+@pytest.fixture
+def config(tmp_path):
+    path = tmp_path / "config.toml"
+    path.write_text(CONFIG)
+    path.chmod(0o600)
+    open_records(tmp_path / "w.db", create=True, migrate=True).close()
+    return path
+
+
+@pytest.fixture
+def run(config, capsys):
+    def call(*args):
+        with pytest.raises(SystemExit) as ended:
+            main(["-c", str(config), "subscribers", *map(str, args)])
+        out, err = capsys.readouterr()
+        return ended.value.code or 0, out, err
+
+    return call
+
+
+@pytest.fixture
+def people(config):
+    def read():
+        with open_records(config.parent / "w.db") as records:
+            return {person.address: person for person in records.people.all()}
+
+    return read
+
+
+def test_nobody_at_first_and_how_they_come(run):
+    code, out, _ = run()
+    assert code == 0
+    assert "/subscribe" in out
+
+
+def test_adding_somebody_makes_them_due_at_their_hour(run, people):
+    assert (
+        run("add", "ada@example.org", "--topic", "speech", "--hour", 9, "--min-upvotes", 5)[0] == 0
+    )
+    ada = people()["ada@example.org"]
+    assert (ada.state, ada.wishes.topics, ada.wishes.min_upvotes) == (
+        SubscriberState.ACTIVE,
+        ("speech",),
+        5,
+    )
+    assert ada.due_at.astimezone(ada.wishes.zone).hour == 9
+    code, out, _ = run("add", "ADA@example.org", "--query", "robot")
+    assert (code, out) == (0, "ADA@example.org: changed\n")
+    assert people()["ada@example.org"].wishes.query == "robot"
+    assert len(people()) == 1
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (("no address",), "mail address"),
+        (("a@example.org", "--topic", "gone"), "Choose a topic"),
+        (("a@example.org", "--query", "title:("), "cannot be read"),
+        (("a@example.org", "--timezone", "Mars"), "time zone"),
+    ],
+)
+def test_what_cannot_be_followed_is_refused(run, people, args, said):
+    code, _, err = run("add", *args)
+    assert code == 1
+    assert said in err
+    assert people() == {}
+
+
+def test_a_list_goes_out_and_comes_in_again(run, people, config, tmp_path):
+    run("add", "ada@example.org", "--topic", "speech", "--frequency", "weekly", "--weekday", 3)
+    run("add", "bo@example.org", "--query", 'title:"a, b" OR c', "--timezone", "Asia/Tokyo")
+    run("remove", "--keep", "bo@example.org")
+    _, out, _ = run("export")
+    rows = list(csv.DictReader(io.StringIO(out)))
+    assert [(r["address"], r["state"]) for r in rows] == [
+        ("ada@example.org", "active"),
+        ("bo@example.org", "left"),
+    ]
+    before = people()
+    for address in before:
+        run("remove", address)
+    assert people() == {}
+    file = tmp_path / "list.csv"
+    file.write_text(out)
+    code, said, _ = run("import", file)
+    assert (code, said) == (0, "1 added, 1 kept as unsubscribed\n")
+    after = people()
+    assert {a: (p.state, p.wishes) for a, p in after.items()} == {
+        a: (p.state, p.wishes) for a, p in before.items()
+    }
+
+
+def test_a_list_of_mere_addresses_is_enough_and_a_faulty_line_is_named(run, people, tmp_path):
+    file = tmp_path / "list.csv"
+    file.write_text("name,address\nAda,ada@example.org\nX,nonsense\nBo,bo@example.org\n")
+    code, out, err = run("import", file)
+    assert (code, out) == (1, "2 added\n")
+    assert "line 3" in err
+    assert people()["bo@example.org"].wishes.topics == ("alignment", "speech")
+    (tmp_path / "bad.csv").write_text("ada@example.org\n")
+    assert run("import", tmp_path / "bad.csv")[0] == 1
+
+
+def test_nobody_who_left_comes_back_by_an_import(run, people, config, tmp_path):
+    run("add", "ada@example.org")
+    with open_records(config.parent / "w.db") as records, records.transaction():
+        records.people.leave(records.people.by_address("ada@example.org").id, datetime.now(UTC))
+    file = tmp_path / "list.csv"
+    file.write_text("address\nada@example.org\n")
+    assert run("import", file)[1] == "1 had unsubscribed and were left alone\n"
+    assert run("add", "ada@example.org")[0] == 1
+    assert people()["ada@example.org"].state is SubscriberState.LEFT
+    assert run("import", "--again", file)[1] == "1 changed\n"
+    assert people()["ada@example.org"].state is SubscriberState.ACTIVE
+
+
+def test_removing_somebody_unknown_says_so(run):
+    code, _, err = run("remove", "x@example.org")
+    assert code == 1
+    assert "x@example.org" in err
+
+
+def test_the_list_shows_who_bounced(run, config):
+    run("add", "ada@example.org")
+    with open_records(config.parent / "w.db") as records, records.transaction():
+        now = datetime.now(UTC)
+        records.standing.suppress("mail", "ada@example.org", "550 5.1.1 unknown", now)
+    assert "bounced" in run()[1]
+    (found,) = json.loads(run("list", "--json")[1])
+    assert found["suppressed"] == "550 5.1.1 unknown"
+    assert found["due_at"].endswith("Z")
+
+
+def test_without_a_channel_for_them_nobody_is_added(run, config):
+    config.write_text(
+        CONFIG.replace('subscribe = "mail"\n', "").replace("from =", 'to = ["a@b.org"]\nfrom =')
+    )  # noqa: E501
+    code, _, err = run("add", "ada@example.org")
+    assert code == 78
+    assert "[web] subscribe" in err
