@@ -174,7 +174,7 @@ def test_the_list_shows_who_bounced(run, config):
 def test_without_a_channel_for_them_nobody_is_added(run, config):
     config.write_text(
         CONFIG.replace('subscribe = "mail"\n', "").replace("from =", 'to = ["a@b.org"]\nfrom =')
-    )  # noqa: E501
+    )
     code, _, err = run("add", "ada@example.org")
     assert code == 78
     assert "[web] subscribe" in err
