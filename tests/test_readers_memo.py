@@ -1,6 +1,6 @@
 """The memo: reading with what the last page said gives just what reading in full gives."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from hypothesis import given
@@ -10,7 +10,7 @@ from tests import pages
 from watcher import readers
 from watcher.errors import ParseError
 from watcher.model import Snapshot
-from watcher.readers import Memo, tag
+from watcher.readers import Memo, Memos, tag
 
 AT = datetime(2026, 10, 6, 12, tzinfo=UTC)
 FAKES = pages.fakes(6)
@@ -147,3 +147,14 @@ def test_odd_numbers_and_broken_bytes_are_read_as_without_a_memo() -> None:
         assert odd != plain
         assert read(odd, memo) == read(odd)
         assert read(plain, memo) == read(plain)
+
+
+def test_a_target_keeps_its_memo_until_it_was_not_asked_for_all_day() -> None:
+    memos = Memos(2)
+    first, second = memos.of("a", AT), memos.of("b", AT)
+    assert first is not None
+    assert memos.of("c", AT + timedelta(hours=20)) is None
+    assert memos.of("a", AT + timedelta(hours=20)) is first
+    assert memos.of("c", AT + timedelta(hours=25)) is not None
+    assert memos.of("a", AT + timedelta(hours=26)) is first
+    assert memos.of("b", AT + timedelta(hours=26)) is not second

@@ -23,6 +23,7 @@ from watcher.drift import Finding, Portrait
 from watcher.errors import ParseError
 from watcher.model import PageKind, ReaderName, Snapshot
 from watcher.page import Page, Validators, unpack
+from watcher.readers import Memo
 from watcher.store import Records
 from watcher.visit import Memory, Scrutiny, Seen
 
@@ -41,10 +42,17 @@ _portrait = msgspec.json.Decoder(Portrait)
 
 
 def read_page(
-    page: Page, target: Target, memory: Memory, now: datetime, keeper: Keeper | None = None
+    page: Page,
+    target: Target,
+    memory: Memory,
+    now: datetime,
+    *,
+    keeper: Keeper | None = None,
+    memo: Memo | None = None,
 ) -> Seen:
     """Bytes to a snapshot, unless the page's data is that of the last judged visit.
 
+    ``memo`` is the target's own, and spares decoding what it said before.
     ``doubts`` in the answer say why a page must not be judged. Raises FetchError for a body
     that is cut or damaged, ParseError for a page that cannot be read.
     """
@@ -64,13 +72,15 @@ def read_page(
     )
     if mark is not None and mark == memory.island:
         return _unchanged(page, memory, fresh, now)
-    snapshot = _parse(sent, page, target, now, keeper)
+    snapshot = _parse(sent, page, target, now, keeper, memo)
     return _look(Look(sent, page, target, snapshot, keeper), memory, fresh)
 
 
-def _parse(sent: Page, page: Page, target: Target, now: datetime, keeper: Keeper) -> Snapshot:
+def _parse(
+    sent: Page, page: Page, target: Target, now: datetime, keeper: Keeper, memo: Memo | None
+) -> Snapshot:
     try:
-        snapshot = readers.parse(page.body, url=page.url, at=now)
+        snapshot = readers.parse(page.body, url=page.url, at=now, memo=memo)
     except ParseError as exc:
         if keeper.odd is not None:
             exc.page = keeper.odd.put(sent, source=target.name, why=str(exc))

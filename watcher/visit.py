@@ -76,6 +76,7 @@ class App:
         """Where pages are kept; nowhere until it is set."""
         self.matches = Matches()
         self.memory: dict[str, Memory] = {}
+        self.memos = readers.Memos()
         self.context = context_of(self.rules)
         self._learnt: tuple[Any, ...] = ()
 

@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 
 from watcher.agenda import Target
 from watcher.errors import FetchError, ParseError
@@ -77,7 +78,9 @@ async def _look(app: App, visit: Visit, memory: Memory) -> tuple[Page | NotModif
 async def _read(app: App, page: Page, target: Target, memory: Memory, now: datetime) -> Seen:
     """Inflate and read a page on a thread: both let the event loop run."""
     loop = asyncio.get_running_loop()
-    return await loop.run_in_executor(app.threads, read_page, page, target, memory, now, app.keeper)
+    memo = app.memos.of(target.name, now)
+    read = partial(read_page, page, target, memory, now, keeper=app.keeper, memo=memo)
+    return await loop.run_in_executor(app.threads, read)
 
 
 def _report(app: App, target: Target, checked: Checked, seconds: float) -> None:

@@ -19,7 +19,7 @@ from watcher.model import PageKind, ReaderName, Snapshot
 from watcher.readers import api, cards, dump, island, text
 from watcher.readers.compare import differences
 from watcher.readers.island import island_bytes
-from watcher.readers.memo import Memo
+from watcher.readers.memo import Memo, Memos
 from watcher.readers.tag import find
 
 VERSION = "1"
@@ -29,6 +29,7 @@ __all__ = [
     "READERS",
     "VERSION",
     "Memo",
+    "Memos",
     "Reader",
     "choose",
     "cross_check",

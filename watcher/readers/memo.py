@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
 import msgspec
@@ -19,6 +19,12 @@ from isal import isal_zlib
 from watcher.model import Card
 from watcher.readers import items, text
 from watcher.readers.items import Item
+
+TARGETS = 100
+"""Memos that are kept. One of a page of fifty papers takes a quarter of a megabyte."""
+ITEMS = 100
+"""Items that a memo keeps: the first of a page, those that move."""
+_UNUSED = timedelta(days=1)
 
 _START = b"{&quot;paper&quot;:{"
 """An item begins so, and nothing else does: inside a text a quote has a backslash before it."""
@@ -132,7 +138,7 @@ class Memo:
         by_id = {card.paper_id: card for card in cards if card.paper_id}
         entries: dict[_Key, Entry] = {}
         fresh = iter(decoded)
-        for slot in slots:
+        for slot in slots[:ITEMS]:
             if slot.entry is not None and slot.key is not None:
                 entries[slot.key] = slot.entry
                 continue
@@ -141,3 +147,32 @@ class Memo:
             if slot.key and card and slot.counts == (card.upvotes, card.comments, card.stars):
                 entries[slot.key] = Entry(card, items.shown([item]))
         self.entries, self.day = entries, day
+
+
+class Memos:
+    """The memos of the targets that are visited, as many as memory allows."""
+
+    def __init__(self, limit: int = TARGETS) -> None:
+        self._limit = limit
+        self._memos: dict[str, tuple[Memo, datetime]] = {}
+
+    def of(self, target: str, now: datetime) -> Memo | None:
+        """The memo of a target; None when there is no room for one more.
+
+        Whoever has one keeps it (among more targets than memos, giving each the oldest would
+        leave none with its own), unless it was not asked for all day.
+        """
+        memo, _ = self._memos.pop(target, (None, now))
+        if memo is None:
+            if len(self._memos) >= self._limit and not self._drop_unused(now):
+                return None
+            memo = Memo()
+        self._memos[target] = (memo, now)
+        return memo
+
+    def _drop_unused(self, now: datetime) -> bool:
+        target, (_, used) = next(iter(self._memos.items()))
+        if now - used < _UNUSED:
+            return False
+        del self._memos[target]
+        return True
