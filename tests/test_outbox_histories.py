@@ -140,6 +140,13 @@ class Histories(RuleBasedStateMachine):
         if last is not None:
             self.now = min(self.now, last.due_at - timedelta(minutes=1))
 
+    @rule(hours=st.sampled_from((1, 30)))
+    def live_on(self, hours):
+        """What usually happens: time passes, everything that is due leaves."""
+        self.now += timedelta(hours=hours)
+        for channel in ("me", "team"):
+            self.send(channel, 1000)
+
     @rule(channel=CHANNELS, number=st.integers(1, 4))
     def send(self, channel, number):
         for _ in range(number):
@@ -293,7 +300,7 @@ def test_no_history_loses_or_doubles_anything(tmp_path):
     open_records(template, create=True, migrate=True).close()
     machine = type("Case", (Histories,), {"template": template})
     case = machine.TestCase()
-    case.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+    case.settings = settings(max_examples=100, stateful_step_count=80, deadline=None)
     case.runTest()
 
 
