@@ -399,7 +399,7 @@ async def test_a_higher_threshold_counts_from_the_very_next_mail(house):
         lambda r: r.people.change(person.id, wishes(min_upvotes=50), house.clock.now(), due_at=due)
     )
     _, finished = await claim(house)
-    assert [e.event.paper.arxiv_id for e in finished.digest.entries] == ["2611.00002"]
+    assert [e.event.paper.arxiv_id for e in finished.words.digest.entries] == ["2611.00002"]
 
 
 async def test_recipients_of_the_config_are_not_asked_whether_they_subscribed(house):

@@ -57,6 +57,10 @@ def _wanted(_: str, __: str, ___: object) -> str | None:
     return None
 
 
+def _as_it_is(_: Records, claimed: Claimed, __: datetime) -> Claimed:
+    return claimed
+
+
 class Surroundings(Value, frozen=True, kw_only=True):
     """What delivering is given from outside; everything has a default."""
 
@@ -68,6 +72,9 @@ class Surroundings(Value, frozen=True, kw_only=True):
     """Signed addresses for a channel's recipient."""
     unwanted: Unwanted = _wanted
     """Asked just before sending, on the store's thread: why a message is not wanted any more."""
+    finish: Callable[[Records, Claimed, datetime], Claimed | str] = _as_it_is
+    """The message as its reader wants it now, or why it is not wanted any more; asked in the
+    transaction that claims it."""
     chance: Callable[[], float] = random.random
     """For the jitter: numbers in [0, 1)."""
     on_store_error: Callable[[StoreError], Awaitable[None]] | None = None
@@ -319,17 +326,26 @@ class Deliverer:
     async def _claim(self, name: str) -> Claimed | None:
         """Take the next message; its batch is composed and closed in the same transaction."""
         now = self._clock.now()
-        plan, around = self._plan, self._around
         deadline = timedelta(seconds=self._channels[name].deadline + 2 * _LEEWAY)
-        return await self._store.write(
-            lambda r: r.outbox.claim(
+        lease = max(self._settings.lease, deadline)
+        return await self._store.write(lambda r: self._take(r, name, now, lease))
+
+    def _take(self, records: Records, name: str, now: datetime, lease: timedelta) -> Claimed | None:
+        plan, around = self._plan, self._around
+        while True:
+            claimed = records.outbox.claim(
                 name,
                 now,
-                lease=max(self._settings.lease, deadline),
-                compose=lambda batch: owed.words_of(r, plan, batch, now, around.footer),
+                lease=lease,
+                compose=lambda batch: owed.words_of(records, plan, batch, now, around.footer),
                 unwanted=around.unwanted,
             )
-        )
+            if claimed is None:
+                return None
+            finished = around.finish(records, claimed, now)
+            if not isinstance(finished, str):
+                return finished
+            records.outbox.cancelled(claimed.key, now, error=finished)
 
     async def _send(self, claimed: Claimed, channel: Channel) -> Outcome:
         """Hand it to its channel, outside any transaction."""
@@ -355,9 +371,11 @@ class Deliverer:
             recipient=claimed.recipient,
             digest=claimed.words.digest,
             letter=claimed.words.letter,
-            links=self._around.links(claimed.channel, claimed.recipient),
+            links=claimed.links
+            if claimed.links != Links()
+            else self._around.links(claimed.channel, claimed.recipient),
             attempt=claimed.attempt,
-            timezone=self._plan.outlets[claimed.channel].options.zone.key,
+            timezone=claimed.timezone or self._plan.outlets[claimed.channel].options.zone.key,
         )
 
     async def _record(self, outcome: Outcome) -> Recorded:

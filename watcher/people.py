@@ -10,10 +10,12 @@ import asyncio
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
+import msgspec
+
 from watcher.digest import Frame, compose
 from watcher.model import Digest, Event, Links, Paper, Value
 from watcher.store import Records, Store
-from watcher.store.outbox import Claimed
+from watcher.store.outbox import Claimed, Words
 from watcher.text import count_of
 from watcher.wants import (
     LOOK_BACK,
@@ -202,16 +204,6 @@ def _digest(
 # --- just before sending ------------------------------------------------------------------
 
 
-class Finished(Value, frozen=True, kw_only=True):
-    """What a claimed message is sent with."""
-
-    digest: Digest | None = None
-    """Without what its reader has muted since it was composed."""
-    links: Links = Links()
-    timezone: str | None = None
-    """In which its reader reads times; None: the channel's."""
-
-
 class Readers:
     """What delivering needs to know of subscribers; runs inside its transactions.
 
@@ -224,24 +216,28 @@ class Readers:
         self._tokens = tokens
         self._public = public_url
 
-    def finish(self, records: Records, claimed: Claimed, now: datetime) -> Finished | str:
-        """A claimed message as it is sent now, or why nobody wants it any more.
+    def finish(self, records: Records, claimed: Claimed, now: datetime) -> Claimed | str:
+        """A claimed message as its reader wants it now, or why they do not want it any more.
 
-        Asked in the transaction that claims it: a mute or an unsubscribe counts until then.
+        For ``deliver.Surroundings``. Asked in the transaction that claims it: a mute or an
+        unsubscribe counts until then.
         """
-        digest = claimed.words.digest
         if claimed.channel != self._channel or not claimed.batch.startswith(SHARED_PREFIX):
-            return Finished(digest=digest)
+            return claimed
         person = records.people.by_address(claimed.recipient)
         why = why_unwanted(person)
         if person is None or why is not None:
             return why or ""
-        if digest is not None:
-            digest = tailor(digest, person, now)
+        words = claimed.words
+        if words.digest is not None:
+            digest = tailor(words.digest, person, now)
             if digest is None:
                 return "nothing of it is wanted any more"
+            words = Words(digest=digest)
         links = links_of(person, self._tokens, self._public) if self._public else Links()
-        return Finished(digest=digest, links=links, timezone=person.wishes.timezone)
+        return msgspec.structs.replace(
+            claimed, words=words, links=links, timezone=person.wishes.timezone
+        )
 
 
 def links_of(person: Subscriber, tokens: Tokens, public_url: str) -> Links:

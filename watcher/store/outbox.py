@@ -20,7 +20,7 @@ import msgspec
 
 from watcher.clock import from_text, to_text
 from watcher.identity import message_key
-from watcher.model import Delivery, Digest, Letter, MessageState, Value
+from watcher.model import Delivery, Digest, Letter, Links, MessageState, Value
 from watcher.store.standing import ChannelState, Standing
 
 Recipients = Mapping[str, Sequence[str]]
@@ -64,6 +64,10 @@ class Claimed(Value, frozen=True, kw_only=True):
     """1 for the first."""
     first_failed_at: datetime | None
     words: Words
+    links: Links = Links()
+    """Of a subscriber; put there just before it is sent."""
+    timezone: str | None = None
+    """In which a subscriber reads times; None: the channel's."""
 
 
 class Line(Value, frozen=True, kw_only=True):
@@ -465,6 +469,10 @@ class Outbox:
     def suppressed(self, key: str, now: datetime, *, error: str) -> None:
         """Its address is refused for good."""
         self._end(key, MessageState.SUPPRESSED, now, error=error)
+
+    def cancelled(self, key: str, now: datetime, *, error: str) -> None:
+        """Nobody wants it any more."""
+        self._end(key, MessageState.CANCELLED, now, error=error)
 
     def _end(
         self, key: str, state: MessageState, now: datetime, *, error: str | None = None
