@@ -215,7 +215,8 @@ def test_a_store_that_says_the_disk_is_full_is_alive_but_not_well():
 def test_a_site_that_fails_makes_the_state_degraded_and_not_failing():
     health = Health(FakeClock(NOW))
     assert health.report(NOW).status is State.STARTING
-    health.begin(last_ok=NOW - timedelta(hours=2))
+    health.remember(NOW - timedelta(hours=2))
+    health.begin()
     health.checked(Checked(target="t", at=NOW, outcome=CheckOutcome.FAILED, failures=3))
     report = health.report(NOW)
     assert (report.status, report.well) == (State.DEGRADED, True)

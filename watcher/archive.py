@@ -72,6 +72,12 @@ class Keeper(Value, frozen=True, kw_only=True):
     odd: Archive | None = None
     """Pages that could not be read, or were not believed, or had drifted."""
 
+    def close(self) -> None:
+        """Write what waits."""
+        for archive in (self.pages, self.odd):
+            if archive is not None:
+                archive.close()
+
 
 def name_of(body: bytes) -> str:
     """The hash that names a page: of the bytes as the site sent them."""

@@ -22,6 +22,7 @@ from apscheduler.executors.asyncio import AsyncIOExecutor
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from watcher.agenda import Agenda, Target
+from watcher.care import Care, Heartbeat, cry, keeper_of, with_backup
 from watcher.channels import open_channel
 from watcher.channels.edge import Channel
 from watcher.config import Config, Known
@@ -37,7 +38,7 @@ from watcher.service import notify
 from watcher.store import Lock, Store, open_records
 from watcher.telemetry import Metrics, log
 from watcher.visit import Alert
-from watcher.watch import App, Checked, check
+from watcher.watch import App, Checked, check, note_fault
 from watcher.web import Web, WebContext
 from watcher.web import start as start_web
 
@@ -129,6 +130,8 @@ class Daemon:
         self._web: Web | None = None
         self._pages: WebContext
         self._fetcher: Fetcher
+        self.heartbeat = Heartbeat(config, clock=self.clock, health=self.health)
+        self.care: Care
         self.app: App
         self.agenda: Agenda
         self.deliverer: Deliverer
@@ -137,7 +140,7 @@ class Daemon:
 
     async def run(self) -> int:
         """Run until told to stop; the exit code."""
-        async with self._open():
+        async with self._open(patient=True):
             scheduler = self._start_clock()
             with self._signals():
                 async with asyncio.TaskGroup() as group:
@@ -147,6 +150,8 @@ class Daemon:
                         group.create_task(self._watch_clock()),
                         group.create_task(self._reload_loop()),
                         group.create_task(self.health.keep_watch(self.app.store)),
+                        group.create_task(self.care.run()),
+                        group.create_task(self.heartbeat.run()),
                     ]
                     self._web = await self._open_web()
                     self.health.begin()
@@ -164,6 +169,8 @@ class Daemon:
                         watch.cancel()
         log.info("daemon_stopped")
         if self._broken is not None:
+            subject = "Watcher: the database is refused, the watcher has stopped"
+            await cry(self.config, subject, str(self._broken), now=self.clock.now())
             raise self._broken
         return 0
 
@@ -192,6 +199,7 @@ class Daemon:
             if self._broken is None:
                 await self.deliverer.begin(hold=False)
                 self.delivered = await self.deliverer.deliver_due()
+                await self.care.once()
         if self._broken is not None:
             raise self._broken
         return tuple(done)
@@ -215,15 +223,12 @@ class Daemon:
     # --- opening ---
 
     @contextlib.asynccontextmanager
-    async def _open(self, *, due_now: bool = False) -> AsyncIterator[None]:
+    async def _open(self, *, due_now: bool = False, patient: bool = False) -> AsyncIterator[None]:
         """The store, the fetcher and the agenda, for as long as the block lasts."""
-        path = Path(self.config.watcher.database)
-        lock = Lock(path)
-        lock.acquire()
+        lock, store = await self._open_store(patient=patient)
+        keeper = keeper_of(self.config)
         threads = ThreadPoolExecutor(2, thread_name_prefix="reader")
         try:
-            store = Store(path, lambda: open_records(path, migrate=True, create=True))
-            log.info("store_opened", path=str(path))
             try:
                 async with Fetcher(
                     fetch_options(self.config),
@@ -242,16 +247,69 @@ class Daemon:
                         metrics=self.metrics,
                         alert=Alert(after=self.config.alert.after, hours=self.config.alert.hours),
                     )
+                    self.app.keeper = keeper
                     self.agenda = await self._plan(due_now=due_now)
                     self.deliverer = self._open_deliverer(store)
-                    yield
+                    self.care = Care(
+                        self.app,
+                        self.config,
+                        clock=self.clock,
+                        health=self.health,
+                        fetcher=fetcher,
+                    )
+                    await self.care.begin()
+                    try:
+                        yield
+                    finally:
+                        with contextlib.suppress(WatcherError):
+                            await self.care.book()
             finally:
                 await store.close()
+                keeper.close()
         finally:
             threads.shutdown(wait=False, cancel_futures=True)
             lock.release()
             if self._last_resort is not None:
                 self._last_resort.cancel()
+
+    async def _open_store(self, *, patient: bool) -> tuple[Lock, Store]:
+        """The lock and the store; ``patient`` waits for a disk that is full or read-only."""
+        path = Path(self.config.watcher.database)
+        while True:
+            lock = Lock(path)
+            try:
+                lock.acquire()
+                store = Store(path, lambda: open_records(path, migrate=True, create=True))
+            except StoreRefused as exc:
+                lock.release()
+                raise with_backup(exc, self.config) from exc
+            except StoreError as exc:
+                lock.release()
+                if not patient or not exc.retryable:
+                    raise
+                await self._tell_store_failed(exc)
+                # A restart would not help, and a manager gives up after some of them.
+                notify(f"STATUS=waiting: {exc}\nEXTEND_TIMEOUT_USEC={int(_STORE_PAUSE * 2e6)}")
+                await self.clock.sleep(_STORE_PAUSE)
+            else:
+                log.info("store_opened", path=str(path))
+                return lock, store
+
+    async def _tell_store_failed(self, exc: StoreError) -> None:
+        """Once per failure: in the log, in the state, and to the operator past the store."""
+        self.metrics.store_errors.inc()
+        self.health.store_failed(str(exc))
+        if self._store_told:
+            return
+        self._store_told = True
+        log.error("store_failed", error=exc)
+        await cry(
+            self.config,
+            "Watcher: the database cannot be written, checks pause",
+            f"{exc}. Nothing is lost: it is tried again every minute, and what was missed is "
+            "caught up.",
+            now=self.clock.now(),
+        )
 
     def _open_deliverer(self, store: Store) -> Deliverer:
         """The way out: the channels of the config over the store's outbox."""
@@ -287,15 +345,18 @@ class Daemon:
         except StoreRefused as exc:
             self._refuse(exc)
 
-    async def _plan(self, *, due_now: bool = False) -> Agenda:
-        """The agenda of the config, from what the store remembers of each target."""
+    async def _plan(self, config: Config | None = None, *, due_now: bool = False) -> Agenda:
+        """The agenda of a config, from what the store remembers of each target."""
+        config = config or self.config
         states = await self.app.store.read(lambda r: r.sources.states())
-        names = {source.name for source in self.config.sources}
+        names = {source.name for source in config.sources}
+        last_ok = [s.last_ok_at for s in states if s.name in names and s.last_ok_at]
+        self.health.remember(max(last_ok, default=None))
         due = {
             state.name: None if due_now and state.name in names else state.next_due_at
             for state in states
         }
-        return Agenda(self.config, now=self.clock.now(), due=due, seed=hash(str(self.clock.now())))
+        return Agenda(config, now=self.clock.now(), due=due, seed=hash(str(self.clock.now())))
 
     # --- the clock ---
 
@@ -356,7 +417,7 @@ class Daemon:
         failures = 1
         retry_after: float | None = _STORE_PAUSE
         try:
-            checked = await check(self.app, target, self.clock.now())
+            checked = await self._check(target)
             failures = checked.failures if checked.outcome is CheckOutcome.FAILED else 0
             retry_after = checked.retry_after
         finally:
@@ -368,23 +429,32 @@ class Daemon:
                 r.sources.id_of(target.name, target.url, target.family), due_at
             )
         )
-        self._store_recovered()
-        self.health.checked(checked)
+        await self._store_recovered()
+        if target.day is None:
+            self.health.checked(checked)
         if checked.owed:
             self.deliverer.wake()
         self._on_checked(checked)
         return checked
+
+    async def _check(self, target: Target) -> Checked:
+        """A visit; a fault of our own on one page must not stop the others."""
+        now = self.clock.now()
+        try:
+            return await check(self.app, target, now)
+        except StoreRefused:
+            raise
+        except Exception as exc:
+            if isinstance(exc, StoreError) and exc.retryable:
+                raise
+            return await note_fault(self.app, target, now, exc)
 
     async def _pause_for_store(self, exc: StoreError) -> None:
         """The store refuses writes for now: told once, tried again each minute."""
         if not self._store_works.is_set():
             return
         self._store_works.clear()
-        self.metrics.store_errors.inc()
-        self.health.store_failed(str(exc))
-        if not self._store_told:
-            self._store_told = True
-            log.error("store_failed", error=exc)
+        await self._tell_store_failed(exc)
         while not self._stop.is_set():
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stop.wait(), _STORE_PAUSE)
@@ -397,16 +467,19 @@ class Daemon:
             break
         self._store_works.set()
 
-    def _store_recovered(self) -> None:
+    async def _store_recovered(self) -> None:
         """A whole visit was written down: if the store was told to fail, it works again."""
-        if self._store_told:
-            self._store_told = False
-            self.health.store_failed(None)
-            log.info("store_recovered")
+        if not self._store_told:
+            return
+        self._store_told = False
+        self.health.store_failed(None)
+        log.info("store_recovered")
+        words = "Checks and messages go on; what was missed is being caught up."
+        await cry(self.config, "Watcher: the database works again", words, now=self.clock.now())
 
     def _refuse(self, exc: StoreRefused) -> None:
-        log.error("store_refused", error=exc)
-        self._broken = exc
+        self._broken = with_backup(exc, self.config)
+        log.error("store_refused", error=self._broken)
         self._stop.set()
 
     # --- stopping and reloading ---
@@ -452,13 +525,14 @@ class Daemon:
         try:
             config = self._reload()
             rules = compile_rules(config)
+            agenda = await self._plan(config)
         except WatcherError as exc:
             log.error("config_refused", error=exc)
         else:
-            self.config = config
+            self.config = self.care.config = self.heartbeat.config = config
             self.app.use_rules(rules)
             self.app.zone = config.watcher.timezone
-            agenda = await self._plan()
+            self.app.alert = Alert(after=config.alert.after, hours=config.alert.hours)
             # No await from here on: a visit must not end between the two agendas.
             agenda.take_over(self.agenda, self.clock.now())
             self.agenda = agenda

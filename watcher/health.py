@@ -79,7 +79,7 @@ class Health:
         self._store_error: str | None = None
         self._damage: str | None = None
         self._last_ok: datetime | None = None
-        self._failing: dict[str, str] = {}
+        self._failing: dict[str, tuple[int, str]] = {}
         self._worries: dict[str, str] = {}
         watchdog = watchdog_interval()
         self._feeds = watchdog is not None
@@ -89,10 +89,13 @@ class Health:
 
     # --- what the parts report ---
 
-    def begin(self, last_ok: datetime | None = None) -> None:
+    def remember(self, last_ok: datetime | None) -> None:
+        """When a source was last read well, as the store remembers it."""
+        self._last_ok = self._last_ok or last_ok
+
+    def begin(self) -> None:
         """Config, migrations and ports are done."""
         self._ready = True
-        self._last_ok = self._last_ok or last_ok
         self._ticked_at = self._clock.monotonic()
         notify("READY=1")
 
@@ -113,7 +116,8 @@ class Health:
         else:
             times = "once" if checked.failures == 1 else f"{checked.failures} times in a row"
             what = "doubtful" if checked.outcome is CheckOutcome.QUARANTINED else "failed"
-            self._failing[checked.target] = f"source {checked.target}: {what} {times}"
+            line = f"source {checked.target}: {what} {times}"
+            self._failing[checked.target] = (checked.failures, line)
 
     def forget_sources(self, names: frozenset[str]) -> None:
         """Keep what is known of these targets only: the config has changed."""
@@ -167,10 +171,14 @@ class Health:
         return Report(
             status=status,
             ready=self._ready and not self._stopping,
-            problems=(*broken, *self._failing.values(), *self._worries.values()),
+            problems=(*broken, *self.blind(1), *self._worries.values()),
             last_good_check=self._last_ok,
             last_good_check_age=age,
         )
+
+    def blind(self, after: int) -> tuple[str, ...]:
+        """One line for each source that has failed so often in a row."""
+        return tuple(line for failures, line in self._failing.values() if failures >= after)
 
     def _broken(self) -> tuple[str, ...]:
         found = []

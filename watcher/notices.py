@@ -50,7 +50,7 @@ def note_failure(app: App, records: Records, state: SourceState, now: datetime) 
     group = (state, *mates) if subject != state.name else (state,)
     reason = _blind(state, now) if len(group) == 1 else _blind_together(subject, group, now)
     since = min(member.failing_since or now for member in group)
-    _tell(app, records, EventType.SOURCE_FAILING, subject, reason, since=since, now=now)
+    tell(app, records, EventType.SOURCE_FAILING, subject, reason, since=since, now=now)
     for member in group:
         records.sources.mark_told(member.id, subject)
 
@@ -80,7 +80,7 @@ def note_success(app: App, records: Records, state: SourceState | None, now: dat
         # Whichever of them still fails is told anew, for itself.
         for other in rest:
             records.sources.give_another_chance(other.id)
-    _tell(app, records, EventType.SOURCE_RECOVERED, subject, reason, since=began, now=now)
+    tell(app, records, EventType.SOURCE_RECOVERED, subject, reason, since=began, now=now)
 
 
 def has_lasted(alert: Alert, state: SourceState, now: datetime) -> bool:
@@ -176,7 +176,7 @@ def note_drift(
         kept = f"; page kept: watcher archive show {page[:12]}" if page else ""
         since = min(scrutiny.portrait.drifts[name].since for name in scrutiny.tell)
         if not _told_alike(records, state, now):
-            _tell(
+            tell(
                 app,
                 records,
                 EventType.SOURCE_DRIFTING,
@@ -190,7 +190,7 @@ def note_drift(
         if before and before[-1][0] is EventType.SOURCE_DRIFTING:
             names = ", ".join(name.rpartition(":")[2] for name in sorted(scrutiny.healed))
             reason = f"source {state.name} looks as usual again: {names}"
-            _tell(app, records, EventType.SOURCE_RECOVERED, state.name, reason, since=now, now=now)
+            tell(app, records, EventType.SOURCE_RECOVERED, state.name, reason, since=now, now=now)
 
 
 def _told_alike(records: Records, state: SourceState, now: datetime) -> bool:
@@ -206,7 +206,7 @@ def _told_alike(records: Records, state: SourceState, now: datetime) -> bool:
     )
 
 
-def _tell(
+def tell(
     app: App,
     records: Records,
     kind: EventType,

@@ -148,6 +148,14 @@ class Metrics:
             "rate_window_share", "Share of a site's rate window used up.", "host"
         )
         self.requests = self._gauge("requests", "Requests sent to a host since the start.", "host")
+        self.last_backup = self._gauge(
+            "last_backup_timestamp_seconds", "When the last nightly backup was written."
+        )
+        self.backup_failures = self._counter("backup_failures", "Backups that failed.")
+        self.store_sound = self._gauge(
+            "store_sound", "0 when the weekly integrity check found damage."
+        )
+        self.store_sound.set(1)
         self.loop_lag = self._gauge("loop_lag_seconds", "How late the event loop last was.")
 
     def _counter(self, name: str, words: str, *labels: str) -> Counter:

@@ -22,7 +22,7 @@ from watcher.store import Records
 from watcher.telemetry import log
 from watcher.visit import App, Checked, Memory, Seen, Visit
 
-__all__ = ["App", "Checked", "Target", "check", "read_page"]
+__all__ = ["App", "Checked", "Target", "check", "note_fault", "read_page"]
 
 
 async def check(app: App, target: Target, now: datetime) -> Checked:
@@ -46,6 +46,20 @@ async def check(app: App, target: Target, now: datetime) -> Checked:
         checked = await app.store.write(lambda r: record(app, r, visit, seen))
         app.memory[target.name] = seen.memory
     _report(app, target, checked, time.perf_counter() - began)
+    return checked
+
+
+async def note_fault(app: App, target: Target, now: datetime, fault: Exception) -> Checked:
+    """A visit that a fault of our own ended: a failed one, so that the others go on.
+
+    Raises StoreError or StoreRefused when it cannot be recorded.
+    """
+    log.error("task_failed", part="check", source=target.name, error=fault)
+    said = f"a fault of the watcher itself, please report it ({type(fault).__name__}: {fault})"
+    visit = Visit(target=target, at=now, began=time.perf_counter())
+    error = ParseError(" ".join(said.split()))
+    checked = await app.store.write(lambda r: record_failed(app, r, visit, error))
+    _report(app, target, checked, 0.0)
     return checked
 
 

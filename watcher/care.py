@@ -1,0 +1,507 @@
+"""Housekeeping: what the daemon does for itself beside visits and messages.
+
+Owns the nightly backup, the removal of old records and pages, the weekly integrity check, the
+politeness ledger, the sign of life in the store, the outgoing heartbeat and the last words to
+the operator when nothing else works. Must not visit, judge or deliver.
+
+Every chore is due by what the store remembers of it, never by a timer alone: a machine that
+slept over 03:30 makes up for it. A chore that fails is told in the log and tried again later;
+none of them stops the daemon.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TypeVar
+
+import aiohttp
+import msgspec
+
+from watcher import guard
+from watcher.archive import Archive, Keeper
+from watcher.channels import open_channel
+from watcher.channels.edge import Channel
+from watcher.clock import to_unix
+from watcher.config import Config
+from watcher.errors import SendError, StoreError, StoreRefused, WatcherError
+from watcher.fetch import Clock, Fetcher
+from watcher.health import Health, Report, State
+from watcher.identity import message_key
+from watcher.model import EventType, Letter, Message
+from watcher.notices import tell
+from watcher.owed import recipients_of
+from watcher.politeness import HostLedger
+from watcher.schedule import instant_of
+from watcher.store import Records
+from watcher.store.care import Ledger, Pruned, Spans, quick_check, write_backup
+from watcher.telemetry import log
+from watcher.visit import App
+
+T = TypeVar("T")
+
+LOOK = 15.0
+"""Seconds between two looks at what is due."""
+PULSE = timedelta(seconds=30)
+"""Between two signs of life in the store."""
+PULSE_OLD = timedelta(minutes=3)
+"""An older sign of life is none."""
+LEDGER_EVERY = timedelta(minutes=5)
+AGAIN = timedelta(hours=1)
+"""After a chore has failed."""
+CHECK_EVERY = timedelta(days=7)
+ODD_MAX = 200_000_000
+"""Bytes of odd pages kept for a look."""
+_BREATH = 0.05
+"""Seconds between two helpings of removal: visits and alerts go first."""
+_PING = 10.0
+_COUNTED = ("requests", "pages", "not_modified", "failures", "too_many", "retries",
+            "bytes_read", "bytes_saved")  # fmt: skip
+
+
+def spans_of(config: Config) -> Spans:
+    """How long each kind of record is kept, by ``[keep]``."""
+    keep = config.keep
+    return Spans(
+        sightings=keep.sightings, places=keep.places, checks=keep.checks, messages=keep.messages
+    )
+
+
+def backup_folder(config: Config) -> Path:
+    """Where nightly backups go."""
+    return config.backup.folder or Path(config.watcher.database).parent / "backups"
+
+
+def archive_folder(config: Config) -> Path:
+    """Where judged pages go."""
+    return config.archive.folder or Path(config.watcher.database).parent / "archive"
+
+
+def odd_folder(config: Config) -> Path:
+    """Where odd pages go, with or without an archive."""
+    return Path(config.watcher.database).parent / "odd-pages"
+
+
+def keeper_of(config: Config) -> Keeper:
+    """Where pages are kept, by ``[archive]`` and ``[keep]``."""
+    long = timedelta(days=36_500)
+    pages = None
+    if config.archive.enabled:
+        pages = Archive(
+            archive_folder(config), keep=config.archive.keep, max_size=config.archive.max_size
+        )
+    odd = Archive(odd_folder(config), keep=config.keep.quarantine or long, max_size=ODD_MAX)
+    return Keeper(pages=pages, odd=odd)
+
+
+# --- chores that the command line does too -----------------------------------------------------
+
+
+def back_up(config: Config, now: datetime, *, to: Path | None = None) -> tuple[Path, int]:
+    """Write a backup, to the nightly folder unless ``to`` says where; its place and size.
+
+    Removes the oldest of the nightly ones beyond ``[backup] keep``. Raises StoreError,
+    StoreRefused. May take long: call it on a thread.
+    """
+    database = Path(config.watcher.database)
+    folder = backup_folder(config)
+    target = to or folder / f"{database.stem}-{now.astimezone(UTC):%Y%m%dT%H%M%SZ}.db"
+    size = write_backup(database, target)
+    if to is None:
+        for old in backups_in(folder, database.stem)[config.backup.keep :]:
+            old.unlink(missing_ok=True)
+        for left in folder.glob(f".{database.stem}-*.part"):
+            if left.stat().st_mtime < now.timestamp() - 86_400:
+                left.unlink(missing_ok=True)
+    return target, size
+
+
+def backups_in(folder: Path, stem: str) -> list[Path]:
+    """The nightly backups of a database, the newest first."""
+    return sorted(folder.glob(f"{stem}-????????T??????Z.db"), reverse=True)
+
+
+def newest_backup(config: Config) -> Path | None:
+    """The newest backup there is, nightly or before a migration."""
+    database = Path(config.watcher.database)
+    found = [
+        *backups_in(backup_folder(config), database.stem),
+        *database.parent.glob(f"{database.stem}*.backup"),
+    ]
+    return max(found, key=lambda path: path.stat().st_mtime, default=None)
+
+
+def with_backup(exc: StoreRefused, config: Config) -> StoreRefused:
+    """The refusal with the newest backup named, also where it lies elsewhere."""
+    newest = newest_backup(config)
+    if newest is None or str(newest) in str(exc) or "another watcher" in str(exc):
+        return exc
+    said = str(exc).replace("No backup lies beside it; the file was left as it is.", "").strip()
+    return StoreRefused(f"{said} The newest backup is {newest}: `watcher restore {newest}`.")
+
+
+def prune_records(records: Records, spans: Spans, now: datetime) -> Pruned:
+    """Remove all that is old, for who has the records to himself."""
+    total = Pruned()
+    while True:
+        with records.transaction():
+            part = records.care.prune(spans, now)
+        total += part
+        if not part.total:
+            break
+    after: int | None = 0
+    while spans.sightings and after is not None:
+        with records.transaction():
+            gone, after = records.care.thin_sightings(now - spans.sightings, after)
+        total += Pruned(sightings=gone)
+    return total
+
+
+# --- the daemon's part -------------------------------------------------------------------------
+
+
+class Care:
+    """The housekeeping of one process."""
+
+    def __init__(
+        self, app: App, config: Config, *, clock: Clock, health: Health, fetcher: Fetcher
+    ) -> None:
+        self._app = app
+        self.config = config
+        self._clock = clock
+        self._health = health
+        self._fetcher = fetcher
+        self._booked: dict[str, HostLedger] = {}
+        self._retry: dict[str, datetime] = {}
+        self._last: dict[str, datetime] = {}
+
+    async def begin(self) -> None:
+        """Go on where the last process stopped: pauses that hosts asked for."""
+        pauses = await self._app.store.read(lambda r: r.care.pauses())
+        self._fetcher.resume(pauses)
+
+    async def run(self) -> None:
+        """Look after everything, for ever."""
+        while True:
+            for chore in (self._pulse, self._book, self._tidy, self._nightly, self._weekly):
+                await self._carefully(chore)
+            await self._clock.sleep(LOOK)
+
+    async def once(self) -> None:
+        """What is due now, for a round without a daemon."""
+        for chore in (self._pulse, self.book, self._nightly, self._weekly):
+            await self._carefully(chore)
+
+    async def _carefully(self, chore: Callable[[], object]) -> None:
+        """A chore that fails is told and tried again; it stops nothing."""
+        name = chore.__name__.strip("_")
+        now = self._clock.now()
+        if self._retry.get(name, now) > now:
+            return
+        try:
+            await chore()  # type: ignore[misc]
+        except StoreError as exc:
+            # The visits tell of a store that fails; here only what failed beside it.
+            log.debug("task_failed", part=name, error=exc)
+            self._retry[name] = now + timedelta(minutes=1)
+        except Exception as exc:  # noqa: BLE001 - housekeeping must never end the daemon
+            log.error("task_failed", part=name, error=exc)
+            self._retry[name] = now + AGAIN
+
+    def _is_time(self, name: str, every: timedelta) -> bool:
+        now = self._clock.now()
+        last = self._last.get(name)
+        if last is not None and timedelta(0) <= now - last < every:
+            return False
+        self._last[name] = now
+        return True
+
+    # --- every minute ---
+
+    async def _pulse(self) -> None:
+        """Write a sign of life with the state of health, and keep the gauges right."""
+        for host in self._fetcher.ledger():
+            self._app.metrics.requests.labels(host.host).set(host.requests)
+            self._app.metrics.window_share.labels(host.host).set(share_used(host))
+        if not self._is_time("pulse", PULSE):
+            return
+        now = self._clock.now()
+        report = msgspec.json.encode(self._health.report(now)).decode()
+        await self._app.store.write(lambda r: r.care.done("pulse", now, report))
+        states = await self._app.store.read(lambda r: r.standing.all())
+        for state in states:
+            line = None
+            if state.disabled and not state.by_hand:
+                line = f"channel {state.name} is disabled: {state.disabled_why or 'it failed'}"
+            self._health.worry(f"channel {state.name}", line)
+
+    async def _book(self) -> None:
+        """Write what was asked of each host since the last time into the ledger."""
+        if not self._is_time("ledger", LEDGER_EVERY):
+            return
+        await self.book()
+
+    async def book(self) -> None:
+        """Write the ledger and the pauses now; also at the end."""
+        now, lines = self._clock.now(), self._fetcher.ledger()
+        entries = [entry for line in lines if (entry := self._since_booked(line)) is not None]
+        pauses = self._fetcher.pauses()
+
+        def write(records: Records) -> None:
+            for entry in entries:
+                records.care.add_to_ledger(to_unix(now) // 3600, entry)
+            records.care.keep_pauses(pauses)
+
+        await self._app.store.write(write)
+        self._booked = {line.host: line for line in lines}
+
+    def _since_booked(self, line: HostLedger) -> Ledger | None:
+        before = self._booked.get(line.host)
+        counts = {
+            name: max(0, getattr(line, name) - (getattr(before, name) if before else 0))
+            for name in _COUNTED
+        }
+        if not any(counts.values()):
+            return None
+        return Ledger(host=line.host, share=line.peak_share, **counts)
+
+    async def _tidy(self) -> None:
+        """Keep folders within their size, and memory free of days that are past."""
+        if not self._is_time("tidy", timedelta(minutes=5)):
+            return
+        now = self._clock.now()
+        for archive in (self._app.keeper.pages, self._app.keeper.odd):
+            if archive is not None and archive.is_full:
+                await in_thread(lambda archive=archive: archive.prune(now))  # type: ignore[misc]
+
+    # --- every night ---
+
+    async def _nightly(self) -> None:
+        if self.config.backup.enabled and await self._is_due("backup"):
+            await self._back_up()
+        if await self._is_due("prune"):
+            await self._prune()
+
+    async def _is_due(self, chore: str) -> bool:
+        """Whether a nightly chore was not done since its hour last came."""
+        now = self._clock.now()
+        done, papers = await self._app.store.read(
+            lambda r: (r.care.done_at(chore), r.papers.first_seen(0))
+        )
+        if done is None:
+            return papers is not None
+        return done < last_instant(self.config, now)
+
+    async def _back_up(self) -> None:
+        now = self._clock.now()
+        try:
+            path, size = await in_thread(lambda: back_up(self.config, now))
+        except (StoreError, StoreRefused) as exc:
+            log.error("backup_failed", error=exc)
+            self._app.metrics.backup_failures.inc()
+            self._health.worry("backup", f"no backup: {exc}")
+            self._retry["nightly"] = now + AGAIN
+            return
+        self._health.worry("backup", None)
+        self._app.metrics.last_backup.set(now.timestamp())
+        log.info("backup_written", path=str(path), bytes=size)
+        await self._app.store.write(lambda r: r.care.done("backup", now, str(path)))
+
+    async def _prune(self) -> None:
+        now, spans, store = self._clock.now(), spans_of(self.config), self._app.store
+        total = Pruned()
+        while (part := await store.write(lambda r: r.care.prune(spans, now))).total:
+            total += part
+            await asyncio.sleep(_BREATH)
+        after: int | None = 0
+        while spans.sightings and after is not None:
+            at: int = after
+            gone, after = await store.write(
+                lambda r, at=at: r.care.thin_sightings(now - spans.sightings, at)  # type: ignore[misc]
+            )
+            total += Pruned(sightings=gone)
+            await asyncio.sleep(_BREATH)
+        pages = await in_thread(lambda: self._prune_pages(now))
+        await store.write(lambda r: r.care.done("prune", now, str(total.total)))
+        log.info("records_pruned", rows=total.total, pages=pages)
+
+    def _prune_pages(self, now: datetime) -> int:
+        keeper = self._app.keeper
+        return sum(a.prune(now)[0] for a in (keeper.pages, keeper.odd) if a is not None)
+
+    # --- every week ---
+
+    async def _weekly(self) -> None:
+        done = await self._app.store.read(lambda r: r.care.done_at("quick-check"))
+        now = self._clock.now()
+        if done is not None and now - done < CHECK_EVERY:
+            return
+        finding = await in_thread(lambda: quick_check(self._app.store.path))
+        self._health.store_damaged(finding)
+        self._app.metrics.store_sound.set(finding is None)
+        log.info("records_checked", sound=finding is None, finding=finding)
+        await self._app.store.write(lambda r: self._note_check(r, finding, now))
+
+    def _note_check(self, records: Records, finding: str | None, now: datetime) -> None:
+        records.care.done("quick-check", now, finding)
+        if finding is not None:
+            newest = newest_backup(self.config)
+            way = (
+                f"the newest backup is {newest}: `watcher restore {newest}`"
+                if newest
+                else ("there is no backup of it")
+            )
+            reason = f"the database is damaged ({finding}); {way}"
+            tell(self._app, records, EventType.STORE_FAILING, "store", reason, since=now, now=now)
+
+
+def last_instant(config: Config, now: datetime) -> datetime:
+    """When the hour of nightly chores last came, in the watcher's zone."""
+    zone = config.watcher.timezone
+    today = now.astimezone(zone).date()
+    at = instant_of(today, config.backup.at, zone)
+    return at if at <= now else instant_of(today - timedelta(days=1), config.backup.at, zone)
+
+
+def share_used(line: HostLedger) -> float:
+    """The part of the site's rate window that is used up, as the site last said."""
+    if not line.quota or line.remaining is None:
+        return 0.0
+    return max(0.0, min(1.0, 1 - line.remaining / line.quota))
+
+
+async def in_thread(work: Callable[[], T]) -> T:
+    """Run something slow on a thread that the end of the process does not wait for."""
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[T] = loop.create_future()
+
+    def settle(setter: Callable[..., None], value: object) -> None:
+        if not future.done():
+            setter(value)
+
+    def run() -> None:
+        try:
+            result = work()
+        except BaseException as exc:  # noqa: BLE001 - handed to the one who asked
+            done: tuple[Callable[..., None], object] = (future.set_exception, exc)
+        else:
+            done = (future.set_result, result)
+        try:
+            loop.call_soon_threadsafe(settle, *done)
+        except RuntimeError:
+            return  # the loop has gone; so has the one who asked
+
+    threading.Thread(target=run, name="care", daemon=True).start()
+    return await future
+
+
+# --- the heartbeat -----------------------------------------------------------------------------
+
+
+class Heartbeat:
+    """Calls an address while all is well, so that silence is noticed (healthchecks.io style).
+
+    ``URL/start`` at the start, ``URL`` while all is well, ``URL/fail`` with the reasons when
+    not. The address is a secret: it is never logged.
+    """
+
+    def __init__(self, config: Config, *, clock: Clock, health: Health) -> None:
+        self.config = config
+        self._clock = clock
+        self._health = health
+        self._failed = False
+
+    async def run(self) -> None:
+        """Beat for ever; nothing to do when no address is configured."""
+        address = self.config.alert.heartbeat
+        if address is None:
+            return
+        factory = guard.socket_factory(allow_private=self.config.alert.allow_private)
+        async with aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(socket_factory=factory, limit=1),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trust_env=False,
+        ) as session:
+            await self._call(session, address.reveal(), "/start", "")
+            while True:
+                report = self._health.report(self._clock.now())
+                fine = is_well(report, self._health.blind(self.config.alert.after))
+                await self._call(
+                    session, address.reveal(), "" if fine else "/fail", "\n".join(report.problems)
+                )
+                await self._clock.sleep(self.config.alert.heartbeat_every.total_seconds())
+
+    async def _call(
+        self, session: aiohttp.ClientSession, address: str, suffix: str, words: str
+    ) -> None:
+        base, mark, query = address.partition("?")
+        try:
+            async with asyncio.timeout(_PING):
+                guard.check_url(base, allow_private=self.config.alert.allow_private)
+                async with session.post(
+                    f"{base.rstrip('/')}{suffix}{mark}{query}",
+                    data=words.encode()[:10_000],
+                    allow_redirects=False,
+                ) as answer:
+                    status = answer.status
+        except (aiohttp.ClientError, OSError, ValueError, TimeoutError, WatcherError) as exc:
+            refused = guard.refusal(exc)
+            # The text of the exception may hold the address.
+            self._note(str(refused) if refused else f"no answer ({type(exc).__name__})")
+        else:
+            self._note(None if status < 300 else f"answered {status}")
+
+    def _note(self, fault: str | None) -> None:
+        """Told once when it begins to fail and once when it works again."""
+        if fault is not None and not self._failed:
+            log.warning("heartbeat_failed", error=fault)
+        if fault is None and self._failed:
+            log.info("heartbeat_recovered")
+        self._failed = fault is not None
+
+
+def is_well(report: Report, blind: tuple[str, ...]) -> bool:
+    """Whether the heartbeat may say that all is well: a single failed visit is no matter."""
+    return report.status in (State.OK, State.DEGRADED) and not blind
+
+
+# --- last words --------------------------------------------------------------------------------
+
+
+async def cry(config: Config, subject: str, *lines: str, now: datetime) -> bool:
+    """Tell the operator what the store cannot remember, straight through the channel.
+
+    Tried once for each recipient; whether one of them was reached. Never raises.
+    """
+    name = config.watcher.operator
+    options = next((channel for channel in config.channels if channel.name == name), None)
+    if options is None or not options.enabled:
+        return False
+    letter = Letter(subject=subject, lines=lines)
+    channel = open_channel(options.name, options)
+    reached = False
+    try:
+        for recipient in recipients_of(options):
+            reached |= await _cry_to(channel, recipient, letter, now)
+    finally:
+        await channel.close()
+    return reached
+
+
+async def _cry_to(channel: Channel, recipient: str, letter: Letter, now: datetime) -> bool:
+    batch = f"cry:{now:%Y%m%dT%H%M%S}"
+    key = message_key(channel.name, batch, recipient)
+    message = Message(
+        key=key, channel=channel.name, batch=batch, recipient=recipient, letter=letter
+    )
+    try:
+        async with asyncio.timeout(channel.deadline):
+            await channel.send(message)
+    except (SendError, TimeoutError) as exc:
+        log.error("message_failed", channel=channel.name, key=key, error=exc)
+        return False
+    log.info("message_sent", channel=channel.name, key=key)
+    return True
