@@ -5,6 +5,7 @@ import shutil
 import threading
 from datetime import timedelta
 from itertools import pairwise
+from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
@@ -391,14 +392,27 @@ async def test_a_channel_that_is_switched_off_in_the_config_keeps_what_it_is_owe
 # --- what channels are given ---------------------------------------------------------------
 
 
-async def test_a_message_has_links_and_time_zone_of_its_recipient(post):
-    links = Links(unsubscribe="https://example.org/u/token")
+async def test_a_message_has_the_time_zone_of_its_channel(post):
+    base = with_outlet(plan("me"), "me", timezone=ZoneInfo("Asia/Tokyo"))
     channel = Obedient("me")
-    async with post(channel, links=lambda name, recipient: links) as here:
+    async with post(channel, base=base) as here:
         await here.tell(1)
         await here.deliverer.deliver_due()
-        (message,) = channel.got
-        assert (message.links, message.timezone) == (links, "UTC")
+        assert channel.got[0].timezone == "Asia/Tokyo"
+
+
+async def test_a_message_is_finished_for_its_reader_just_before_it_is_sent(post):
+    links = Links(unsubscribe="https://example.org/u/token")
+
+    def finish(records, claimed, now):
+        return msgspec.structs.replace(claimed, links=links, timezone="Europe/Paris")
+
+    channel = Obedient("me", DOWN)
+    async with post(channel, finish=finish) as here:
+        await here.tell(1)
+        await here.live(NOW + hours(1))
+        assert {(m.links, m.timezone) for m in channel.tried} == {(links, "Europe/Paris")}
+        assert len(channel.tried) == 2
 
 
 async def test_a_digest_carries_the_accounting_lines_it_is_given(post):
@@ -443,17 +457,19 @@ async def test_who_left_until_just_before_sending_gets_nothing(post):
     base = with_outlet(plan("me"), "me", to=("a@example.org", "b@example.org"))
     left = set()
 
-    def unwanted(channel, recipient, words):
-        return "unsubscribed" if recipient in left else None
+    def finish(records, claimed, now):
+        return "unsubscribed" if claimed.recipient in left else claimed
 
     def leave(message):
         left.update({"a@example.org", "b@example.org"} - {message.recipient})
 
     channel = Obedient("me", on_send=leave)
-    async with post(channel, base=base, unwanted=unwanted) as here:
+    async with post(channel, base=base, finish=finish) as here:
         await here.tell(1)
         await here.deliverer.deliver_due()
         assert len(channel.got) == 1
+        (line,) = await here.lines(state=MessageState.CANCELLED)
+        assert line.error == "unsubscribed"
 
 
 async def test_letters_go_the_same_way(post):

@@ -50,15 +50,13 @@ def records(tmp_path, empty):
         yield opened
 
 
-def claim(records, base=MORNING, channel="me", at=NOW, unwanted=None):
-    more = {"unwanted": unwanted} if unwanted else {}
+def claim(records, base=MORNING, channel="me", at=NOW):
     with records.transaction():
         return records.outbox.claim(
             channel,
             at,
             lease=LEASE,
             compose=lambda batch: owed.words_of(records, base, batch, at),
-            **more,
         )
 
 
@@ -272,20 +270,6 @@ def test_what_is_owed_while_a_digest_is_overdue_leaves_with_it(records):
     (claimed,) = sent(records, DAILY, at=late)
     assert told(claimed) == ["2", "1"]
     assert claimed.words.digest.late
-
-
-def test_who_unsubscribed_until_just_before_gets_nothing(records):
-    base = with_outlet(MORNING, "me", to=("a@example.org", "b@example.org"))
-    tell(records, base, 1)
-
-    def unwanted(channel, recipient, words):
-        return "unsubscribed" if recipient.startswith("a") else None
-
-    claimed = claim(records, base, unwanted=unwanted)
-    assert claimed.recipient == "b@example.org"
-    assert claim(records, base, unwanted=unwanted) is None
-    states = {line.recipient: (line.state, line.error) for line in records.outbox.lines()}
-    assert states["a@example.org"] == (MessageState.CANCELLED, "unsubscribed")
 
 
 # --- how a channel stands ------------------------------------------------------------------

@@ -21,10 +21,10 @@ from watcher.channels.edge import Channel
 from watcher.config.settings import DeliverySettings
 from watcher.errors import SendError, StoreError, StoreRefused
 from watcher.fetch import Clock, SystemClock
-from watcher.model import EventType, Links, Message, MessageState, Value
+from watcher.model import EventType, Message, MessageState, Value
 from watcher.owed import Footer, Plan
 from watcher.store import Records, Store
-from watcher.store.outbox import Claimed, Unwanted
+from watcher.store.outbox import Claimed
 from watcher.store.standing import ChannelState
 from watcher.telemetry import Metrics, log
 
@@ -49,14 +49,6 @@ _JUMP = timedelta(minutes=2)
 _STORE_PAUSE = 60.0
 
 
-def _no_links(_: str, __: str) -> Links:
-    return Links()
-
-
-def _wanted(_: str, __: str, ___: object) -> str | None:
-    return None
-
-
 def _as_it_is(_: Records, claimed: Claimed, __: datetime) -> Claimed:
     return claimed
 
@@ -68,10 +60,6 @@ class Surroundings(Value, frozen=True, kw_only=True):
     metrics: Metrics | None = None
     footer: Footer = owed.no_footer
     """Accounting lines of a digest."""
-    links: Callable[[str, str], Links] = _no_links
-    """Signed addresses for a channel's recipient."""
-    unwanted: Unwanted = _wanted
-    """Asked just before sending, on the store's thread: why a message is not wanted any more."""
     finish: Callable[[Records, Claimed, datetime], Claimed | str] = _as_it_is
     """The message as its reader wants it now, or why it is not wanted any more; asked in the
     transaction that claims it."""
@@ -331,6 +319,7 @@ class Deliverer:
         return await self._store.write(lambda r: self._take(r, name, now, lease))
 
     def _take(self, records: Records, name: str, now: datetime, lease: timedelta) -> Claimed | None:
+        """The next message that is still wanted, as its reader wants it; on the store's thread."""
         plan, around = self._plan, self._around
         while True:
             claimed = records.outbox.claim(
@@ -338,7 +327,6 @@ class Deliverer:
                 now,
                 lease=lease,
                 compose=lambda batch: owed.words_of(records, plan, batch, now, around.footer),
-                unwanted=around.unwanted,
             )
             if claimed is None:
                 return None
@@ -371,9 +359,7 @@ class Deliverer:
             recipient=claimed.recipient,
             digest=claimed.words.digest,
             letter=claimed.words.letter,
-            links=claimed.links
-            if claimed.links != Links()
-            else self._around.links(claimed.channel, claimed.recipient),
+            links=claimed.links,
             attempt=claimed.attempt,
             timezone=claimed.timezone or self._plan.outlets[claimed.channel].options.zone.key,
         )

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import email
+import email.policy
 import hashlib
 import json
 import mailbox
@@ -23,6 +25,7 @@ from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from email.message import EmailMessage
 from itertools import pairwise
 from pathlib import Path
 
@@ -32,6 +35,7 @@ from tests.servers import Request, Site, page
 from tests.smtp_server import SmtpServer, smtp_server
 from watcher.model import MessageState
 from watcher.store import open_records
+from watcher.store.outbox import Line
 
 ROOT = Path(__file__).resolve().parents[2]
 PAPER = re.compile(r"2611\.\d{5}")
@@ -73,7 +77,7 @@ name = "liked"
 events = ["new"]
 min_upvotes = {liked}
 known = "tell"
-channels = ["hook", "box"]
+channels = ["hook", "box"{days}]
 
 [channel.hook]
 type = "webhook"
@@ -91,6 +95,13 @@ to = ["reader@example.org"]
 [channel.box]
 type = "maildir"
 path = "box"
+"""
+DAILY = """
+[channel.{name}]
+type = "maildir"
+path = "{name}"
+digest = "{hour:%H:%M}"
+max_papers = 1000
 """
 
 
@@ -116,6 +127,8 @@ class Verdict:
     seconds: float = 0.0
     papers: int = 0
     messages: int = 0
+    kept: int = 0
+    """Digests that wait for their hour."""
     repeats: int = 0
     most_repeats_of_a_kill: int = 0
     """Per channel."""
@@ -131,6 +144,7 @@ class Verdict:
         self.kills += other.kills
         self.papers += other.papers
         self.messages += other.messages
+        self.kept += other.kept
         self.repeats += other.repeats
         self.most_repeats_of_a_kill = max(self.most_repeats_of_a_kill, other.most_repeats_of_a_kill)
         self.steps += other.steps
@@ -138,9 +152,12 @@ class Verdict:
 
     def __str__(self) -> str:
         died = ", ".join(f"{step} {times}" for step, times in sorted(self.steps.items()))
-        shown = f"{self.papers} papers were shown, {self.messages} messages arrived"
-        lines = [f"{self.kills} kills in {self.seconds:.0f} s; {shown}"]
-        lines += [f"died at: {died}", f"repeats: {self.repeats}"]
+        lines = [
+            f"{self.kills} kills in {self.seconds:.0f} s, {self.papers} papers shown",
+            f"{self.messages} messages arrived, {self.kept} digests wait for their hour",
+            f"died at: {died}",
+            f"repeats: {self.repeats}",
+        ]
         if self.ok:
             lines[-1] += (
                 f", at most {self.most_repeats_of_a_kill} per kill and channel, each with the "
@@ -153,8 +170,10 @@ class Verdict:
 class Lane:
     """One site, one store, one daemon at a time."""
 
-    def __init__(self, folder: Path, seed: int) -> None:
+    def __init__(self, folder: Path, seed: int, *, digests: int = 0) -> None:
         self.folder = folder
+        self.days = [f"day{number}" for number in range(digests)]
+        """Channels with a digest; one comes due with each minute that passes."""
         self.random = random.Random(seed)
         self.papers: list[Fake] = []
         self.growing = True
@@ -175,11 +194,18 @@ class Lane:
             self._smtp, self._site = smtp, site
             smtp.mails = Remembering(self._mail)
             self.config = self.folder / "config.toml"
-            text = CONFIG.format(site=site.url, port=smtp.port, liked=LIKED)
-            self.config.write_text(text)
+            self.config.write_text(self._config(site.url, smtp.port))
             self.config.chmod(0o600)
             async with self._serving():
                 yield self
+
+    def _config(self, site: str, port: int) -> str:
+        first = datetime.now(UTC) + timedelta(minutes=1)
+        more = "".join(f', "{name}"' for name in self.days)
+        text = CONFIG.format(site=site, port=port, liked=LIKED, days=more)
+        for number, name in enumerate(self.days):
+            text += DAILY.format(name=name, hour=first + timedelta(minutes=number))
+        return text
 
     @contextlib.asynccontextmanager
     async def _serving(self) -> AsyncIterator[None]:
@@ -243,10 +269,9 @@ class Lane:
         return await page(b"", status=204, keep=False)(request, writer)
 
     def _mail(self, raw: bytes) -> None:
-        text = raw.decode()
-        key = re.search(r"(?im)^Message-ID:\s*<([^@>]+)@", text)
+        key = re.search(rb"(?im)^Message-ID:\s*<([^@>]+)@", raw)
         assert key
-        self._arrive("mail", key[1], raw, papers=frozenset(PAPER.findall(text)))
+        self._arrive("mail", key[1].decode(), raw, papers=papers_in(raw))
 
     def _arrive(
         self,
@@ -339,7 +364,10 @@ class Lane:
             uri = f"file:{self.folder / 'watcher.db'}?mode=ro"
             with contextlib.closing(sqlite3.connect(uri, uri=True)) as conn:
                 seen = conn.execute("select count(*) from papers").fetchone()[0]
-                owed = conn.execute("select count(*) from messages where state = 'waiting'")
+                owed = conn.execute(
+                    "select count(*) from messages where state = 'waiting' and promised_at < ?",
+                    (datetime.now(UTC).isoformat(),),
+                )
                 return bool(seen < len(self.papers) or owed.fetchone()[0])
         return True
 
@@ -347,39 +375,51 @@ class Lane:
 
     def judge(self) -> Verdict:
         """What arrived against what the site showed and what the store says."""
-        self.arrivals += self._box()
         verdict = self.verdict
+        with open_records(self.folder / "watcher.db") as records:
+            self._lines = {(line.channel, line.key): line for line in records.outbox.lines()}
+            self._events = {event.id: event for event in records.events.after()}
+        for name in ("box", *self.days):
+            self.arrivals += self._dropped(name)
         verdict.papers, verdict.messages = len(self.papers), len(self.arrivals)
         shown = {fake.id for fake in self.papers}
         liked = {fake.id for fake in self.papers if fake.upvotes >= LIKED}
-        for channel, wanted in (("hook", shown), ("mail", shown), ("box", liked)):
-            told = Counter(
-                (paper, key)
-                for key, papers in {
-                    a.key: a.papers for a in self.arrivals if a.channel == channel
-                }.items()
-                for paper in papers
-            )
-            heard = Counter(paper for paper, _ in told)
-            verdict.faults += [f"lost: {channel} never heard of {p}" for p in wanted - heard.keys()]
-            verdict.faults += [
-                f"doubled: {channel} was told of {paper} under {times} keys"
-                for paper, times in heard.items()
-                if times > 1
-            ]
+        self._compare("hook", shown)
+        self._compare("mail", shown)
+        for name in ("box", *self.days):
+            self._compare(name, liked)
         self._compare_repeats()
         self._compare_with_store()
         return verdict
 
-    def _box(self) -> list[Arrival]:
-        """What lies in the Maildir; a repeat would have another name."""
-        found = []
-        if (self.folder / "box").is_dir():
-            for name, mail in mailbox.Maildir(self.folder / "box").iteritems():
+    def _compare(self, channel: str, wanted: set[str]) -> None:
+        """Every paper is told under one key, or waits for tomorrow's digest."""
+        told = {(paper, a.key) for a in self.arrivals if a.channel == channel for paper in a.papers}
+        for (name, key), line in self._lines.items():
+            if name == channel and line.state is MessageState.WAITING:
+                told |= {(paper, key) for paper in self._papers_of(line)}
+        heard = Counter(paper for paper, _ in told)
+        self.verdict.faults += [
+            f"lost: {channel} never heard of {paper}" for paper in wanted - heard.keys()
+        ]
+        self.verdict.faults += [
+            f"doubled: {channel} was told of {paper} under {times} keys"
+            for paper, times in heard.items()
+            if times > 1
+        ]
+
+    def _papers_of(self, line: Line) -> set[str]:
+        owed = [self._events[i].paper for i in line.events]
+        return {paper.arxiv_id or "" for paper in owed if paper}
+
+    def _dropped(self, channel: str) -> list[Arrival]:
+        """What lies in a Maildir; a repeat would have another name."""
+        found: list[Arrival] = []
+        if (self.folder / channel).is_dir():
+            for name, mail in mailbox.Maildir(self.folder / channel).iteritems():
                 raw = mail.as_bytes()
-                papers = frozenset(PAPER.findall(raw.decode()))
-                key = name.split(".")[0]
-                found.append(Arrival("box", key, 0, hashlib.sha256(raw).hexdigest(), papers))
+                words = hashlib.sha256(raw).hexdigest()
+                found.append(Arrival(channel, name.split(".")[0], 0, words, papers_in(raw)))
         return found
 
     def _compare_repeats(self) -> None:
@@ -403,24 +443,23 @@ class Lane:
 
     def _compare_with_store(self) -> None:
         arrived = {(a.channel, a.key): a for a in self.arrivals}
-        with open_records(self.folder / "watcher.db") as records:
-            lines = {(line.channel, line.key): line for line in records.outbox.lines()}
-            events = {event.id: event for event in records.events.after()}
-        faults = self.verdict.faults
-        for place, line in lines.items():
-            if line.state is not MessageState.SENT:
+        faults, now = self.verdict.faults, datetime.now(UTC)
+        for place, line in self._lines.items():
+            if line.state is MessageState.WAITING and line.promised_at > now:
+                self.verdict.kept += 1
+            elif line.state is not MessageState.SENT:
                 faults.append(f"not sent: {place} is {line.state.value}: {line.error}")
             elif place not in arrived:
                 faults.append(f"lost: the store says that {place} was sent, nothing arrived")
         for place, arrival in arrived.items():
-            if place not in lines:
+            if place not in self._lines:
                 faults.append(f"phantom: {place} arrived, the store knows nothing of it")
                 continue
-            owed = [events[i] for i in lines[place].events]
-            papers = {event.paper.arxiv_id for event in owed if event.paper}
-            if arrival.papers != papers:
-                faults.append(f"phantom: {place} told {set(arrival.papers)}, was owed {papers}")
-            if arrival.events and arrival.events != set(lines[place].events):
+            line = self._lines[place]
+            if arrival.papers != self._papers_of(line):
+                owed = self._papers_of(line)
+                faults.append(f"phantom: {place} told {set(arrival.papers)}, was owed {owed}")
+            if arrival.events and arrival.events != set(line.events):
                 faults.append(f"phantom: {place} carried events that it was not owed")
 
 
@@ -433,6 +472,14 @@ class Remembering(list):
 
     def append(self, mail) -> None:
         self._hear(mail.raw)
+
+
+def papers_in(raw: bytes) -> frozenset[str]:
+    """The papers that a mail's text names."""
+    mail = email.message_from_bytes(raw, policy=email.policy.default)
+    assert isinstance(mail, EmailMessage)
+    text = mail.get_body(("plain",))
+    return frozenset(PAPER.findall(text.get_content() if text else ""))
 
 
 async def until_ready(process: asyncio.subprocess.Process) -> None:
@@ -497,7 +544,8 @@ async def run_lane(
     papers: int = 0,
 ) -> Verdict:
     """One daemon after the other over one store; ``papers`` are on the page from the start."""
-    async with Lane(folder, seed).open() as lane:
+    digests = min(len(deaths) // 20, 8)
+    async with Lane(folder, seed, digests=digests).open() as lane:
         for _ in range(papers):
             lane.papers.append(lane.paper())
         for step in deaths:

@@ -106,13 +106,6 @@ class Waiting(Value, frozen=True, kw_only=True):
 
 
 Compose = Callable[[Batch], Digest]
-Unwanted = Callable[[str, str, Words | None], str | None]
-"""Channel, recipient and own words of a message about to be sent: why nobody wants it any more,
-or None."""
-
-
-def _nobody_left(_: str, __: str, ___: Words | None) -> str | None:
-    return None
 
 
 class Outbox:
@@ -344,20 +337,19 @@ class Outbox:
         *,
         lease: timedelta,
         compose: Compose,
-        unwanted: Unwanted = _nobody_left,
     ) -> Claimed | None:
         """Take the oldest due message of a channel for as long as the lease; None if there is none.
 
         One at a time, and only when the last was recorded: so that no more is claimed than can
         be sent within the lease, and a mute or an unsubscribe counts until just before sending.
-        What they remove ends as cancelled.
+        What a mute removes ends as cancelled.
         """
         state = self._standing.get(channel)
         if state is None or state.disabled or state.resting(now):
             return None
         while (row := self._oldest_due(channel, now)) is not None:
             own = _words.decode(row["words"]) if row["words"] else None
-            why = self._muted(row, state, now) or unwanted(channel, row["recipient"], own)
+            why = self._muted(row, state, now)
             if why is None:
                 return self._take(row, now, lease=lease, words=own, compose=compose)
             self._end(row["key"], MessageState.CANCELLED, now, error=why)
