@@ -57,12 +57,12 @@ SOURCES = (
 )
 
 
-def config(path: Path, **web: Any) -> Config:
-    """A config like a team's; ``web`` changes keys of ``[web]``."""
+def config(path: Path, *, smtp: int = 1, **web: Any) -> Config:
+    """A config like a team's; ``web`` changes keys of ``[web]``, ``smtp`` is a local port."""
     mail = EmailOptions(
         name="mail",
         type="email",
-        smtp=SmtpUrl("smtp://127.0.0.1:1"),
+        smtp=SmtpUrl(f"smtp://127.0.0.1:{smtp}"),
         from_=Mailbox(address="papers@example.org", name="Papers"),
         to=(Mailbox(address="team@example.org"),),
         allow_plaintext=True,
