@@ -21,6 +21,7 @@ from pathlib import Path
 from apscheduler.executors.asyncio import AsyncIOExecutor
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
+from watcher.accounting import footer_of
 from watcher.agenda import Agenda, Target
 from watcher.care import Care, Heartbeat, cry, keeper_of, with_backup
 from watcher.channels import open_channel
@@ -320,7 +321,12 @@ class Daemon:
             plan,
             open_channels(self.config),
             settings=self.config.delivery,
-            around=Surroundings(clock=self.clock, metrics=self.metrics),
+            around=Surroundings(
+                clock=self.clock,
+                metrics=self.metrics,
+                footer=footer_of(lambda: self.config),
+                on_store_error=self._wait_for_store,
+            ),
         )
 
     async def _open_web(self) -> Web | None:
@@ -448,6 +454,11 @@ class Daemon:
             if isinstance(exc, StoreError) and exc.retryable:
                 raise
             return await note_fault(self.app, target, now, exc)
+
+    async def _wait_for_store(self, exc: StoreError) -> None:
+        """For whoever else met a failing store: go on when it works again."""
+        await self._pause_for_store(exc)
+        await self._store_works.wait()
 
     async def _pause_for_store(self, exc: StoreError) -> None:
         """The store refuses writes for now: told once, tried again each minute."""

@@ -257,7 +257,9 @@ def votes_over_time(history: Any, points: int = 48) -> tuple[int, ...]:
 @as_json
 @config_options
 def stats(json_: bool) -> int:
-    """What is stored, and how checks and messages went."""
+    """What is stored, how checks and messages went, and an account of the last day."""
+    from watcher.cli.accounts import account_json, account_of, print_account
+
     config = read_config()
     with records_of(config) as records:
         papers_, sightings = records.papers.count()
@@ -265,6 +267,7 @@ def stats(json_: bool) -> int:
         told = records.events.count()
         outbox = getattr(records, "outbox", None)
         messages = outbox.counts() if outbox else {"waiting": 0, "sent": 0, "dead": 0}
+        account = account_of(records, config)
     shown: dict[str, Any] = {
         "papers": papers_,
         "sightings": sightings,
@@ -273,6 +276,7 @@ def stats(json_: bool) -> int:
         },
         "events": told,
         "messages": messages,
+        "last_day": account_json(account),
     }
     if json_:
         print_json(shown)
@@ -285,7 +289,9 @@ def stats(json_: bool) -> int:
     made.add_row("events", count(told))
     for name, number in messages.items():
         made.add_row(f"messages {name}", count(number))
-    console().print(made)
+    out = console()
+    out.print(made)
+    print_account(account, out)
     return 0
 
 

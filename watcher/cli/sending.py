@@ -11,6 +11,7 @@ import click
 from rich.markup import escape
 
 from watcher import owed
+from watcher.accounting import footer_of
 from watcher.channels import open_channel
 from watcher.channels.receiver import Received, listen
 from watcher.cli import FAILED, TEMPORARY
@@ -312,7 +313,13 @@ def preview(name: str, html_file: Path | None, at: datetime | None, json_: bool)
     config = read_config()
     options = config.channel(name)
     with records_of(config) as records:
-        found = owed.preview(records, owed.plan_of(config), name, at or datetime.now(UTC))
+        found = owed.preview(
+            records,
+            owed.plan_of(config),
+            name,
+            at or datetime.now(UTC),
+            footer_of(lambda: config),
+        )
     if json_:
         print_json(found)
         return 0

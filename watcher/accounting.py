@@ -1,0 +1,145 @@
+"""Accounting: was a quiet day quiet, or were we blind?
+
+Owns the lines under a digest and in ``watcher stats``: what was checked, seen and told, and
+what became of the times without data. Reads the records; writes and decides nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+
+from watcher.agenda import day_pages
+from watcher.config import Config, Source, effective_intervals
+from watcher.gaps import (
+    CaughtUp,
+    Gap,
+    Sums,
+    could_have_missed,
+    days_of,
+    gap_line,
+    gaps_of,
+    sums_line,
+    together,
+    usual_spans,
+)
+from watcher.owed import Footer
+from watcher.store import Records
+
+LONGEST = timedelta(days=31)
+"""An account never goes further back."""
+SHOWN = 3
+"""Gaps told one by one; the longest come first when there are more."""
+
+
+def footer_of(config: Callable[[], Config]) -> Footer:
+    """What ``watcher.deliver`` writes under a digest; asks for the config when it is needed."""
+
+    def footer(records: Records, since: datetime, now: datetime) -> tuple[str, ...]:
+        return lines(records, config(), since, now)
+
+    return footer
+
+
+def lines(records: Records, config: Config, since: datetime, now: datetime) -> tuple[str, ...]:
+    """The accounting lines for ``[since, now)``: the sums, then a line for each gap."""
+    since = max(since, now - LONGEST)
+    gaps = find_gaps(records, config, since, now)
+    told = sorted(gaps, key=lambda gap: gap.length(now), reverse=True)[:SHOWN]
+    zone = config.watcher.timezone
+    said = [
+        gap_line(
+            gap,
+            caught_up(records, config, gap, now),
+            zone=zone,
+            all_sources=len(config.sources),
+            now=now,
+        )
+        for gap in sorted(told, key=lambda gap: gap.since)
+    ]
+    if len(gaps) > SHOWN:
+        said.append(f"and {len(gaps) - SHOWN} shorter times without data")
+    return (sums_line(sums(records, since, now)), *said)
+
+
+def sums(records: Records, since: datetime, now: datetime) -> Sums:
+    """The counts of ``[since, now)``."""
+    found = records.care.accounts(since, now)
+    good = found.outcomes.get("ok", 0) + found.outcomes.get("unchanged", 0)
+    return Sums(
+        ok=good,
+        checks=sum(found.outcomes.values()),
+        quarantined=found.outcomes.get("quarantined", 0),
+        papers=found.papers,
+        told=found.told,
+        waiting=found.waiting,
+    )
+
+
+def find_gaps(records: Records, config: Config, since: datetime, now: datetime) -> tuple[Gap, ...]:
+    """The times in ``[since, now)`` in which sources of the config were not seen."""
+    intervals = {visit.source: visit.really for visit in effective_intervals(config)}
+    found: list[Gap] = []
+    for source in config.sources:
+        state = records.sources.state(source.name)
+        if state is None:
+            continue
+        last = records.care.last_good_before(state.id, since)
+        good = records.care.good_checks(state.id, since, now)
+        found += gaps_of(
+            source.name,
+            good if last is None else (last, *good),
+            every=intervals[source.name],
+            since=since,
+            until=now,
+            active=_active(source, config),
+        )
+    return together(found)
+
+
+def _active(source: Source, config: Config) -> Callable[[datetime], bool] | None:
+    hours, zone = source.active, config.watcher.timezone
+    if hours is None:
+        return None
+    return lambda at: hours.contain(at.astimezone(zone).time())
+
+
+def caught_up(records: Records, config: Config, gap: Gap, now: datetime) -> CaughtUp:
+    """What was found afterwards, and what could have come and gone unseen."""
+    if gap.until is None:
+        return CaughtUp()
+    days: set[date] = set()
+    missed = 0
+    for name in gap.sources:
+        source = config.source(name)
+        read = _days_read(records, source, gap, now)
+        days |= read
+        if read != set(days_of(gap, now)):
+            missed += _missed(records, name, gap)
+    return CaughtUp(days=tuple(sorted(days)), missed=missed)
+
+
+def _days_read(records: Records, source: Source, gap: Gap, now: datetime) -> set[date]:
+    """The days of a gap whose whole list a daily source has read since."""
+    if day_pages(source) is None or gap.until is None:
+        return set()
+    read = set()
+    for day in days_of(gap, now):
+        name = source.name if day == gap.until.astimezone(UTC).date() else f"{source.name}@{day}"
+        state = records.sources.state(name)
+        if state is not None and state.last_ok_at is not None and state.last_ok_at >= gap.until:
+            read.add(day)
+    return read
+
+
+def _missed(records: Records, name: str, gap: Gap) -> int:
+    state = records.sources.state(name)
+    if state is None or gap.until is None:
+        return 0
+    usual = [
+        records.care.fresh_between(state.id, begin, end)
+        for begin, end in usual_spans(gap)
+        if records.care.last_good_before(state.id, begin) is not None
+    ]
+    first = gap.until + timedelta(microseconds=1)
+    return could_have_missed(gap, usual, records.care.fresh_between(state.id, gap.until, first))
