@@ -25,7 +25,7 @@ LAYERS = {
         "visit", "watch", "why",
     },
     4: {
-        "cli", "daemon", "demo", "web",
+        "cli", "daemon", "demo", "trials", "web",
     },
 }  # fmt: skip
 LEVEL = {name: level for level, names in LAYERS.items() for name in names}

@@ -18,6 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 
+import msgspec
 from apscheduler.executors.asyncio import AsyncIOExecutor
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
@@ -34,14 +35,18 @@ from watcher.fetch import Clock, Fetcher, FetchOptions, SystemClock
 from watcher.health import Health
 from watcher.model import CheckOutcome
 from watcher.owed import plan_of
+from watcher.people import Readers, hold_round
 from watcher.rules import Rule, compile_rule
 from watcher.service import notify
-from watcher.store import Lock, Store, open_records
+from watcher.store import Lock, Records, Store, open_records
+from watcher.store.outbox import Claimed
 from watcher.telemetry import Metrics, log
+from watcher.trials import Trials
 from watcher.visit import Alert
 from watcher.watch import App, Checked, check, note_fault
-from watcher.web import Web, WebContext
+from watcher.web import Trial, Web, WebContext
 from watcher.web import start as start_web
+from watcher.web.app import keys_of
 
 CHECKERS = 16
 """Visits under way at once; each host has its own, smaller limit."""
@@ -50,6 +55,8 @@ DRAIN = 8.0
 LAST_RESORT = 9.5
 """Seconds after the wish to stop at which the process ends, whatever still hangs."""
 _TICK = 0.5
+_ROUND = 10
+"""Seconds between two looks for subscribers whose hour has come."""
 _BLIND_TICKS = 10.0
 """Seconds without a tick after which the clock is thought to have been set."""
 _STORE_PAUSE = 60.0
@@ -78,6 +85,17 @@ def _compile(rule: RuleSettings) -> Rule:
         budget=rule.budget,
         tell_known=rule.known is Known.TELL,
     )
+
+
+def _changed(config: Config, trial: Trial) -> Rule:
+    """A rule of the config as a trial has it."""
+    changed = msgspec.structs.replace(
+        config.rule(trial.rule),
+        query=trial.query,
+        min_upvotes=trial.min_upvotes,
+        min_multiplier=trial.min_multiplier,
+    )
+    return compile_rules(msgspec.structs.replace(config, rules=(changed,)))[0]
 
 
 def open_channels(config: Config) -> dict[str, Channel]:
@@ -130,6 +148,7 @@ class Daemon:
         """What ``once`` sent."""
         self._web: Web | None = None
         self._pages: WebContext
+        self._readers: Readers | None = None
         self._fetcher: Fetcher
         self.heartbeat = Heartbeat(config, clock=self.clock, health=self.health)
         self.care: Care
@@ -199,6 +218,7 @@ class Daemon:
                         group.create_task(self._check_one(target, pending, done))
             if self._broken is None:
                 await self.deliverer.begin(hold=False)
+                await self._hold_round()
                 self.delivered = await self.deliverer.deliver_due()
                 await self.care.once()
         if self._broken is not None:
@@ -251,6 +271,8 @@ class Daemon:
                     self.app.keeper = keeper
                     self.agenda = await self._plan(due_now=due_now)
                     self.deliverer = self._open_deliverer(store)
+                    self._pages = self._open_pages()
+                    self._readers = await self._open_readers()
                     self.care = Care(
                         self.app,
                         self.config,
@@ -325,15 +347,20 @@ class Daemon:
                 clock=self.clock,
                 metrics=self.metrics,
                 footer=footer_of(lambda: self.config),
+                finish=self._finish,
                 on_store_error=self._wait_for_store,
             ),
         )
 
-    async def _open_web(self) -> Web | None:
-        """The pages, if ``[web]`` asks for them; ready before READY is said."""
-        if not self.config.web.enabled:
-            return None
-        self._pages = WebContext(
+    # --- pages and subscribers ---
+
+    def _open_pages(self) -> WebContext:
+        trials = Trials(
+            Path(self.config.watcher.database),
+            zone=lambda: self.config.watcher.timezone,
+            change=lambda trial: _changed(self.config, trial),
+        )
+        return WebContext(
             config=self.config,
             store=self.app.store,
             rules=self.app.rules,
@@ -342,7 +369,40 @@ class Daemon:
             ledger=self._fetcher.ledger,
             health=lambda: self.health.report(self.clock.now()),
             mail_ready=self.deliverer.wake,
+            try_rule=lambda trial: trials.run(trial, self.clock.now()),
         )
+
+    async def _open_readers(self) -> Readers | None:
+        """The subscribers of the channel that ``[web] subscribe`` names."""
+        settings = self.config.web
+        if not settings.enabled or settings.subscribe is None:
+            return None
+        tokens = await keys_of(self._pages)
+        return Readers(settings.subscribe, tokens, settings.public_url)
+
+    def _finish(self, records: Records, claimed: Claimed, now: datetime) -> Claimed | str:
+        """A message as its reader wants it now; those of the config pass as they are."""
+        return claimed if self._readers is None else self._readers.finish(records, claimed, now)
+
+    async def _hold_round(self) -> None:
+        """Fill the messages of subscribers whose hour has come; what fails is tried again."""
+        channel = self.config.web.subscribe
+        if self._readers is None or channel is None or not self._store_works.is_set():
+            return
+        most = self.config.channel(channel).max_papers
+        try:
+            held = await hold_round(self.app.store, channel, self.clock.now(), max_papers=most)
+        except StoreError as exc:
+            log.warning("task_failed", task="the round of subscribers", error=exc)
+            return
+        if held.mailed:
+            log.info("digest_due", channel=channel, readers=held.mailed)
+            self.deliverer.wake()
+
+    async def _open_web(self) -> Web | None:
+        """The pages, if ``[web]`` asks for them; ready before READY is said."""
+        if not self.config.web.enabled:
+            return None
         return await start_web(self._pages)
 
     async def _deliver_loop(self) -> None:
@@ -374,6 +434,7 @@ class Daemon:
             timezone="UTC",
         )
         scheduler.add_job(self._tick, "interval", seconds=_TICK, id="tick")
+        scheduler.add_job(self._hold_round, "interval", seconds=_ROUND, id="round")
         scheduler.start()
         self._scheduler = scheduler
         return scheduler
@@ -550,8 +611,8 @@ class Daemon:
             self.health.forget_sources(frozenset(agenda.names()))
             self._work.set()
             self.app.plan = plan_of(config)
-            if self._web is not None:
-                self._pages.use(config, rules)
+            self._pages.use(config, rules)
+            self._readers = await self._open_readers()
             await self.deliverer.use(self.app.plan, open_channels(config), config.delivery)
             log.info("config_reloaded", sources=len(config.sources), rules=len(rules))
         notify("READY=1")
