@@ -25,8 +25,6 @@ TELL_AFTER = 2
 """Visits in a row that see a drift before it is told."""
 ADOPT_AFTER = 14 * DAY
 """A drift that lasts so long is how the page looks now."""
-COMPARE_EVERY = 6 * 3_600
-"""Seconds between two full comparisons of island and cards, while nothing is odd."""
 
 _CREEP = 0.01
 """How fast the usual follows what is seen, per page."""
@@ -78,8 +76,6 @@ class Portrait(Value, frozen=True, kw_only=True):
     reader: ReaderName | None = None
     pages: int = 0
     listed_on: date | None = None
-    compared_at: int = 0
-    """When island and cards were last compared in full; 0: never."""
     habits: Mapping[str, Habit] = {}
     drifts: Mapping[str, Drift] = {}
 
@@ -353,8 +349,3 @@ def _consequence(places: set[str], names: Iterable[str]) -> str:
     if places == {"cards"}:
         return "island used, digests not affected"
     return "the page's own values are used"
-
-
-def is_due(portrait: Portrait, now: int) -> bool:
-    """Whether island and cards are to be compared in full, though nothing seems odd."""
-    return portrait.must_compare or now - portrait.compared_at >= COMPARE_EVERY

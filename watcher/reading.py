@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import NamedTuple
 from zlib import crc32
 
 import msgspec
@@ -33,30 +34,38 @@ THOROUGH = 300
 """Seconds between two thorough looks: at usual intervals every visit is one."""
 _SHRUNK = 0.8
 """A page with fewer papers than this share of its last is looked at twice."""
+COMPARE_EVERY = timedelta(hours=1)
+"""Between two full comparisons of island and cards of one kind of page, while nothing is odd."""
 _HEAD = 8_000
 """Bytes of the first card that are looked at for its class names."""
 
+_DIGITS = b"0123456789"
+_TEXT = re.compile(rb">([^<>]+)<")
 _CLASS = re.compile(rb"class=\"([^\"]*)\"")
 _encode = msgspec.json.Encoder().encode
 _portrait = msgspec.json.Decoder(Portrait)
 
 
+class Means(NamedTuple):
+    """What a reading is given beside the page."""
+
+    keeper: Keeper = Keeper()
+    """Where odd pages are kept."""
+    memo: Memo | None = None
+    """The target's own: spares decoding what its last page said."""
+    compare: bool = False
+    """Whether island and cards are to be compared in full, though nothing seems odd."""
+
+
 def read_page(
-    page: Page,
-    target: Target,
-    memory: Memory,
-    now: datetime,
-    *,
-    keeper: Keeper | None = None,
-    memo: Memo | None = None,
+    page: Page, target: Target, memory: Memory, now: datetime, means: Means | None = None
 ) -> Seen:
     """Bytes to a snapshot, unless the page's data is that of the last judged visit.
 
-    ``memo`` is the target's own, and spares decoding what it said before.
     ``doubts`` in the answer say why a page must not be judged. Raises FetchError for a body
     that is cut or damaged, ParseError for a page that cannot be read.
     """
-    keeper = keeper or Keeper()
+    means = means or Means()
     sent, page = page, unpack(page)
     island = readers.island_bytes(page.body)
     mark = None
@@ -72,41 +81,45 @@ def read_page(
     )
     if mark is not None and mark == memory.island:
         return _unchanged(page, memory, fresh, now)
-    snapshot = _parse(sent, page, target, now, keeper, memo)
-    return _look(Look(sent, page, target, snapshot, keeper), memory, fresh)
-
-
-def _parse(
-    sent: Page, page: Page, target: Target, now: datetime, keeper: Keeper, memo: Memo | None
-) -> Snapshot:
-    try:
-        snapshot = readers.parse(page.body, url=page.url, at=now, memo=memo)
-    except ParseError as exc:
-        if keeper.odd is not None:
-            exc.page = keeper.odd.put(sent, source=target.name, why=str(exc))
-        raise
-    if target.kind is not None and snapshot.kind is not target.kind:
-        return msgspec.structs.replace(snapshot, kind=target.kind)
-    return snapshot
+    look = Look(sent, page, target, means, agreed=memory.agreed)
+    look.read(now)
+    return _look(look, memory, fresh)
 
 
 class Look:
     """A page while it is looked at."""
 
-    __slots__ = ("keeper", "page", "sent", "snapshot", "target")
+    __slots__ = ("agreed", "means", "page", "sent", "snapshot", "target")
+
+    snapshot: Snapshot
 
     def __init__(
-        self, sent: Page, page: Page, target: Target, snapshot: Snapshot, keeper: Keeper
+        self, sent: Page, page: Page, target: Target, means: Means, *, agreed: int
     ) -> None:
         self.sent = sent
         self.page = page
         self.target = target
+        self.means = means
+        self.agreed = agreed
+        """See ``Memory.agreed``."""
+
+    def read(self, now: datetime) -> None:
+        """Bytes to a snapshot; raises ParseError."""
+        try:
+            snapshot = readers.parse(
+                self.page.body, url=self.page.url, at=now, memo=self.means.memo
+            )
+        except ParseError as exc:
+            exc.page = self.keep(str(exc))
+            raise
+        kind = self.target.kind
+        if kind is not None and snapshot.kind is not kind:
+            snapshot = msgspec.structs.replace(snapshot, kind=kind)
         self.snapshot = snapshot
-        self.keeper = keeper
 
     def keep(self, why: str) -> str | None:
         """Keep the page for a look."""
-        odd = self.keeper.odd
+        odd = self.means.keeper.odd
         return None if odd is None else odd.put(self.sent, source=self.target.name, why=why)
 
 
@@ -129,8 +142,8 @@ def _look(look: Look, memory: Memory, fresh: Memory) -> Seen:
     else:
         scrutiny = Scrutiny(portrait=portrait, changed=False)
     kept = None
-    if look.keeper.pages is not None:
-        kept = look.keeper.pages.put(look.sent, source=look.target.name)
+    if look.means.keeper.pages is not None:
+        kept = look.means.keeper.pages.put(look.sent, source=look.target.name)
     if scrutiny.tell or any(f.name not in portrait.drifts for f in scrutiny.findings):
         kept = look.keep(scrutiny.findings[0].what) or kept
     memory = msgspec.structs.replace(
@@ -138,6 +151,7 @@ def _look(look: Look, memory: Memory, fresh: Memory) -> Seen:
         reference=doubt.reference_of(snapshot),
         portrait=_encode(scrutiny.portrait) if scrutiny.changed else memory.portrait,
         looked_at=at if thorough else memory.looked_at,
+        agreed=look.agreed,
     )
     return Seen(memory=memory, snapshot=snapshot, scrutiny=scrutiny, page=kept, fills=fills)
 
@@ -158,8 +172,6 @@ def scrutinise(
         looked.add("cards")
     after, tell, healed = drift.follow(portrait, findings, at=at, looked=frozenset(looked))
     after = drift.learn(after, snapshot, fills, [finding.name for finding in odd])
-    if by_cards is not None or not portrait.compared_at:
-        after = msgspec.structs.replace(after, compared_at=at)
     return Scrutiny(
         portrait=after,
         changed=after != portrait,
@@ -185,29 +197,40 @@ def _wants_cards(
         return True
     if memory.reference is not None and len(snapshot.cards) < _SHRUNK * memory.reference.cards:
         return True
-    if portrait.compared_at and drift.is_due(portrait, to_unix(snapshot.taken_at)):
-        return True
-    return thorough and not _probe(look)
+    return look.means.compare or (thorough and not _probe(look))
 
 
 def _probe(look: Look) -> bool:
-    """Whether the first cards say what the island says of them."""
+    """Whether the first cards say what the island says of them.
+
+    A tree of them is built only when more than digits has changed since they last did, or when
+    the votes that the island has are not among their texts.
+    """
     body = look.page.body
     start = end = body.find(b"<article")
     for _ in range(PROBED):
         end = body.find(b"</article>", end) + 10
         if start < 0 or end < 10:
             return False
+    first = body[start:end]
+    form = crc32(first.translate(None, _DIGITS))
+    if form == look.agreed and _shows_votes(first, look.snapshot):
+        return True
     try:
         few = readers.parse(
-            body[start:end],
-            url=look.page.url,
-            at=look.snapshot.taken_at,
-            reader=ReaderName.CARDS,
+            first, url=look.page.url, at=look.snapshot.taken_at, reader=ReaderName.CARDS
         )
     except ParseError:
         return False
-    return drift.probe_agrees(few.cards, look.snapshot, few.shows)
+    agrees = drift.probe_agrees(few.cards, look.snapshot, few.shows)
+    if agrees:
+        look.agreed = form
+    return agrees
+
+
+def _shows_votes(first: bytes, snapshot: Snapshot) -> bool:
+    texts = {found.strip() for found in _TEXT.findall(first)}
+    return all(b"%d" % (card.upvotes or 0) in texts for card in snapshot.cards[:PROBED])
 
 
 def _by_cards(page: Page, snapshot: Snapshot) -> Snapshot | str:
@@ -246,8 +269,6 @@ def still(memory: Memory, now: datetime, on_cards: tuple[Finding, ...] | None = 
     findings += on_cards or ()
     looked = frozenset(("page",) if on_cards is None else ("page", "cards"))
     after, tell, healed = drift.follow(portrait, findings, at=to_unix(now), looked=looked)
-    if on_cards is not None:
-        after = msgspec.structs.replace(after, compared_at=to_unix(now))
     scrutiny = Scrutiny(
         portrait=after, changed=True, findings=tuple(findings), tell=tell, healed=healed
     )

@@ -23,7 +23,7 @@ from watcher.clock import to_unix
 from watcher.doubt import Reference
 from watcher.drift import Finding, Portrait
 from watcher.identity import digest_of
-from watcher.model import CheckOutcome, Snapshot, Value
+from watcher.model import CheckOutcome, PageKind, Snapshot, Value
 from watcher.owed import Plan
 from watcher.page import NotModified, Page, Validators
 from watcher.rules import Rule
@@ -77,6 +77,8 @@ class App:
         self.matches = Matches()
         self.memory: dict[str, Memory] = {}
         self.memos = readers.Memos()
+        self.compared: dict[PageKind, datetime] = {}
+        """When island and cards of a kind of page were last compared in full."""
         self.context = context_of(self.rules)
         self._learnt: tuple[Any, ...] = ()
 
@@ -108,6 +110,8 @@ class Memory(Value, frozen=True, kw_only=True):
     island: str | None = None
     skeleton: int = 0
     """Stands for the class names of the first card; 0: unknown."""
+    agreed: int = 0
+    """Stands for the form of the first cards when they last said what the island said."""
     looked_at: int = 0
     """Unix seconds of the last thorough look since the start."""
     reference: Reference | None = None

@@ -10,13 +10,12 @@ import asyncio
 import time
 from collections.abc import Callable
 from datetime import datetime
-from functools import partial
 
 from watcher.agenda import Target
 from watcher.errors import FetchError, ParseError
 from watcher.model import CheckOutcome
 from watcher.page import NotModified, Page
-from watcher.reading import read_page, recall, still
+from watcher.reading import COMPARE_EVERY, Means, read_page, recall, still
 from watcher.record import record_doubted, record_failed, record_seen, record_unchanged
 from watcher.store import Records
 from watcher.telemetry import log
@@ -92,9 +91,17 @@ async def _look(app: App, visit: Visit, memory: Memory) -> tuple[Page | NotModif
 async def _read(app: App, page: Page, target: Target, memory: Memory, now: datetime) -> Seen:
     """Inflate and read a page on a thread: both let the event loop run."""
     loop = asyncio.get_running_loop()
-    memo = app.memos.of(target.name, now)
-    read = partial(read_page, page, target, memory, now, keeper=app.keeper, memo=memo)
-    return await loop.run_in_executor(app.threads, read)
+    means = Means(app.keeper, app.memos.of(target.name, now), _compares(app, memory, now))
+    return await loop.run_in_executor(app.threads, read_page, page, target, memory, now, means)
+
+
+def _compares(app: App, memory: Memory, now: datetime) -> bool:
+    """Whether it is this visit's turn to compare island and cards for its kind of page."""
+    kind = memory.reference.kind if memory.reference else None
+    if kind is None or now - app.compared.get(kind, now - COMPARE_EVERY) < COMPARE_EVERY:
+        return False
+    app.compared[kind] = now
+    return True
 
 
 def _report(app: App, target: Target, checked: Checked, seconds: float) -> None:
