@@ -9,12 +9,15 @@ from typing import Any
 import msgspec
 
 from tests.makers import NOW, options
+from tests.servers import FakeClock
 from watcher import owed
+from watcher.config.settings import DeliverySettings
+from watcher.deliver import Deliverer, Report, Surroundings
 from watcher.errors import SendError
 from watcher.identity import event_id
 from watcher.model import Card, Counts, Event, EventType, Message, ReaderName, Snapshot
 from watcher.owed import Outlet, Plan
-from watcher.store import Records
+from watcher.store import Records, Store, open_records
 
 KINDS = {"new": EventType.NEW, "rising": EventType.RISING, "resurging": EventType.RESURGING}
 
@@ -131,3 +134,72 @@ def papers_of(message: Message) -> list[str]:
     if message.digest is None:
         return []
     return [e.event.paper.title for e in message.digest.entries if e.event.paper]
+
+
+class Post:
+    """A store, a plan, channels and a clock that is moved by hand."""
+
+    def __init__(self, path, *channels, base=None, clock=None, **around):
+        self.path = path
+        self.channels = {channel.name: channel for channel in channels}
+        self.plan = base or plan(*self.channels)
+        self.clock = clock or FakeClock(NOW)
+        self.around = Surroundings(clock=self.clock, chance=lambda: 0.0, **around)
+        self.store = Store(path, lambda: open_records(path))
+        self.deliverer = self.start()
+
+    def start(self, **settings):
+        self.deliverer = Deliverer(
+            self.store,
+            self.plan,
+            self.channels,
+            settings=DeliverySettings(**settings),
+            around=self.around,
+        )
+        return self.deliverer
+
+    async def __aenter__(self):
+        await self.store.write(
+            lambda r: r.standing.meet(self.channels, self.clock.now() - timedelta(hours=24))
+        )
+        return self
+
+    async def __aexit__(self, *exc):
+        await self.store.close()
+
+    async def tell(self, *papers, **fields):
+        fields.setdefault("at", self.clock.now())
+        base = self.plan
+
+        def record(records):
+            # ``tell`` has a transaction of its own; the store's thread is in one already.
+            at = fields["at"]
+            kind, rule = fields.get("kind", "new"), fields.get("rule", "alignment")
+            events = [change(records, paper, kind, rule=rule, at=at) for paper in papers]
+            owed.owe(records, base, [(event, False) for event in events], at)
+
+        await self.store.write(record)
+
+    async def read(self, work):
+        return await self.store.read(work)
+
+    async def state(self, name="me"):
+        return await self.read(lambda r: r.standing.get(name))
+
+    async def lines(self, **which):
+        return await self.read(lambda r: r.outbox.lines(**which))
+
+    async def next_due(self):
+        return min((await self.read(lambda r: r.outbox.due())).values(), default=None)
+
+    async def live(self, until, *, most=500):
+        """Deliver whatever is due, jumping from due time to due time."""
+        total = Report()
+        for _ in range(most):
+            total += await self.deliverer.deliver_due()
+            due = await self.next_due()
+            if due is None or due > until:
+                self.clock.advance((until - self.clock.now()).total_seconds())
+                return total
+            self.clock.advance(max((due - self.clock.now()).total_seconds(), 0.0))
+        raise AssertionError("it does not come to rest")

@@ -11,11 +11,10 @@ import msgspec
 import pytest
 
 from tests.makers import NOW
-from tests.postbox import Obedient, change, outlet, papers_of, plan, tell, with_outlet
+from tests.postbox import Obedient, Post, outlet, papers_of, plan, tell, with_outlet
 from tests.servers import FakeClock
-from watcher import owed
 from watcher.config.settings import RETRY, DeliverySettings
-from watcher.deliver import Deliverer, Report, Surroundings, wait_after
+from watcher.deliver import Report, wait_after
 from watcher.errors import SendError, StoreError, StoreRefused
 from watcher.fetch import SystemClock
 from watcher.model import EventType, Letter, Links, MessageState
@@ -42,75 +41,6 @@ def empty(tmp_path_factory):
     path = tmp_path_factory.mktemp("deliver") / "empty.db"
     open_records(path, create=True, migrate=True).close()
     return path
-
-
-class Post:
-    """A store, a plan, channels and a clock that is moved by hand."""
-
-    def __init__(self, path, *channels, base=None, clock=None, **around):
-        self.path = path
-        self.channels = {channel.name: channel for channel in channels}
-        self.plan = base or plan(*self.channels)
-        self.clock = clock or FakeClock(NOW)
-        self.around = Surroundings(clock=self.clock, chance=lambda: 0.0, **around)
-        self.store = Store(path, lambda: open_records(path))
-        self.deliverer = self.start()
-
-    def start(self, **settings):
-        self.deliverer = Deliverer(
-            self.store,
-            self.plan,
-            self.channels,
-            settings=DeliverySettings(**settings),
-            around=self.around,
-        )
-        return self.deliverer
-
-    async def __aenter__(self):
-        await self.store.write(
-            lambda r: r.standing.meet(self.channels, self.clock.now() - hours(24))
-        )
-        return self
-
-    async def __aexit__(self, *exc):
-        await self.store.close()
-
-    async def tell(self, *papers, **fields):
-        fields.setdefault("at", self.clock.now())
-        base = self.plan
-
-        def record(records):
-            # ``tell`` has a transaction of its own; the store's thread is in one already.
-            at = fields["at"]
-            kind, rule = fields.get("kind", "new"), fields.get("rule", "alignment")
-            events = [change(records, paper, kind, rule=rule, at=at) for paper in papers]
-            owed.owe(records, base, [(event, False) for event in events], at)
-
-        await self.store.write(record)
-
-    async def read(self, work):
-        return await self.store.read(work)
-
-    async def state(self, name="me"):
-        return await self.read(lambda r: r.standing.get(name))
-
-    async def lines(self, **which):
-        return await self.read(lambda r: r.outbox.lines(**which))
-
-    async def next_due(self):
-        return min((await self.read(lambda r: r.outbox.due())).values(), default=None)
-
-    async def live(self, until, *, most=500):
-        """Deliver whatever is due, jumping from due time to due time."""
-        total = Report()
-        for _ in range(most):
-            total += await self.deliverer.deliver_due()
-            due = await self.next_due()
-            if due is None or due > until:
-                self.clock.advance((until - self.clock.now()).total_seconds())
-                return total
-            self.clock.advance(max((due - self.clock.now()).total_seconds(), 0.0))
-        raise AssertionError("it does not come to rest")
 
 
 @pytest.fixture

@@ -127,8 +127,7 @@ class Verdict:
     seconds: float = 0.0
     papers: int = 0
     messages: int = 0
-    kept: int = 0
-    """Digests that wait for their hour."""
+    digests: int = 0
     repeats: int = 0
     most_repeats_of_a_kill: int = 0
     """Per channel."""
@@ -144,7 +143,7 @@ class Verdict:
         self.kills += other.kills
         self.papers += other.papers
         self.messages += other.messages
-        self.kept += other.kept
+        self.digests += other.digests
         self.repeats += other.repeats
         self.most_repeats_of_a_kill = max(self.most_repeats_of_a_kill, other.most_repeats_of_a_kill)
         self.steps += other.steps
@@ -154,7 +153,7 @@ class Verdict:
         died = ", ".join(f"{step} {times}" for step, times in sorted(self.steps.items()))
         lines = [
             f"{self.kills} kills in {self.seconds:.0f} s, {self.papers} papers shown",
-            f"{self.messages} messages arrived, {self.kept} digests wait for their hour",
+            f"{self.messages} messages arrived, {self.digests} of them digests",
             f"died at: {died}",
             f"repeats: {self.repeats}",
         ]
@@ -382,6 +381,7 @@ class Lane:
         for name in ("box", *self.days):
             self.arrivals += self._dropped(name)
         verdict.papers, verdict.messages = len(self.papers), len(self.arrivals)
+        verdict.digests = sum(arrival.channel in self.days for arrival in self.arrivals)
         shown = {fake.id for fake in self.papers}
         liked = {fake.id for fake in self.papers if fake.upvotes >= LIKED}
         self._compare("hook", shown)
@@ -446,8 +446,8 @@ class Lane:
         faults, now = self.verdict.faults, datetime.now(UTC)
         for place, line in self._lines.items():
             if line.state is MessageState.WAITING and line.promised_at > now:
-                self.verdict.kept += 1
-            elif line.state is not MessageState.SENT:
+                continue
+            if line.state is not MessageState.SENT:
                 faults.append(f"not sent: {place} is {line.state.value}: {line.error}")
             elif place not in arrived:
                 faults.append(f"lost: the store says that {place} was sent, nothing arrived")
