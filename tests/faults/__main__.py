@@ -1,4 +1,7 @@
-"""``python -m tests.faults --kills 500``: kill the daemon, compare, print the verdict."""
+"""``python -m tests.faults --kills 500``: kill the daemon, compare, print the verdict.
+
+``--speed`` measures how quickly alerts leave instead.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,8 @@ import tempfile
 from pathlib import Path
 
 from tests.faults.harness import run
+from tests.faults.speed import measure
+from watcher import telemetry
 
 
 def main() -> int:
@@ -16,7 +21,12 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=500)
     parser.add_argument("--seed", type=int, default=1, help="another seed, another history")
     parser.add_argument("--lanes", type=int, default=2, help="daemons side by side")
+    parser.add_argument("--speed", action="store_true", help="measure how quickly alerts leave")
     asked = parser.parse_args()
+    telemetry.configure(level="critical")
+    if asked.speed:
+        sys.stdout.write(f"{asyncio.run(measure())}\n")
+        return 0
     with tempfile.TemporaryDirectory(prefix="faults-") as folder:
         verdict = asyncio.run(
             run(Path(folder), kills=asked.kills, seed=asked.seed, lanes=asked.lanes)

@@ -5,6 +5,7 @@ import random
 
 from tests.faults.entry import MUTANTS, STEPS
 from tests.faults.harness import plan_of, run, run_lane
+from tests.faults.speed import measure
 
 KILLS = 50
 
@@ -43,3 +44,9 @@ def test_half_of_the_deaths_are_at_the_steps_each_as_often_as_the_others():
     deaths = plan_of(52, random.Random(1))
     assert deaths.count(None) == 26
     assert all(deaths.count(step) == 2 for step in STEPS)
+
+
+async def test_alerts_leave_within_a_second_and_a_dead_endpoint_delays_nobody():
+    found = await measure(alerts=5)
+    assert found.isolated < 2.0
+    assert max(found.alerts) < 1.0
