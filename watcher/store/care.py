@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import msgspec
 from sqlite_utils import Database
 
 from watcher.clock import from_text, to_text, to_unix
 from watcher.errors import StoreError, StoreRefused, WatcherError
-from watcher.model import Value
+from watcher.model import CheckOutcome, PageKind, Snapshot, Value
 from watcher.store import connection
 from watcher.store.outbox import Outbox
-from watcher.store.sources import unpack
+from watcher.store.sources import pack, unpack
 from watcher.store.standing import Standing
 
 _HOUR = 3_600
@@ -415,16 +416,89 @@ def _reading(path: Path) -> Iterator[Database]:
         db.close()
 
 
-def pages_between(
+def bring_up_to_date(path: Path) -> tuple[str, ...]:
+    """Migrate the store at ``path``, with a backup first; the names of the steps taken.
+
+    Raises StoreError, StoreRefused.
+    """
+    pending = connection.pending(path)
+    connection.connect(path, migrate=True).close()
+    return pending
+
+
+class Archived(Value, frozen=True, kw_only=True):
+    """A visit whose page was kept."""
+
+    check: int
+    source: int
+    name: str
+    url: str
+    family: str
+    at: datetime
+    outcome: str
+    page: str
+    """Its hash."""
+
+
+def archived(
     conn: sqlite3.Connection, since: datetime, until: datetime, *, source: str | None = None
-) -> Iterable[tuple[int, str, str, str, datetime, str]]:
-    """``(check, name, url, family, at, hash)`` of the visits whose page was archived, in time
-    order."""
+) -> tuple[Archived, ...]:
+    """The visits in ``[since, until)`` whose page was kept, in time order."""
     rows = conn.execute(
-        "select c.id, s.name, s.url, s.family, c.at, c.page from checks c"
+        "select c.id, s.id, s.name, s.url, s.family, c.at, c.outcome, c.page from checks c"
         " join sources s on s.id = c.source where c.page is not null and c.at >= ?1 and c.at < ?2"
-        " and (?3 is null or s.family = ?3 or s.name = ?3) and c.outcome in ('ok', 'failed',"
-        " 'quarantined') order by c.at, c.id",
+        " and (?3 is null or s.family = ?3 or s.name = ?3) order by c.at, c.id",
         (to_text(since), to_text(until), source),
-    ).fetchall()
-    return ((row[0], row[1], row[2], row[3], from_text(row[4]), row[5]) for row in rows)
+    )
+    return tuple(
+        Archived(
+            check=row[0],
+            source=row[1],
+            name=row[2],
+            url=row[3],
+            family=row[4],
+            at=from_text(row[5]),
+            outcome=row[6],
+            page=row[7],
+        )
+        for row in rows
+    )
+
+
+def make_room(conn: sqlite3.Connection, visit: Archived) -> None:
+    """Before a page is read once more: what its visit had left of counts goes."""
+    conn.execute(
+        "delete from sightings where source = ? and at = ?", (visit.source, to_unix(visit.at))
+    )
+    conn.execute("delete from falls where source = ?", (visit.source,))
+
+
+def amend(
+    conn: sqlite3.Connection,
+    visit: Archived,
+    snapshot: Snapshot,
+    *,
+    fills: Mapping[str, int],
+    rows: Sequence[int],
+) -> None:
+    """Correct what a visit's record says of its page, and the order of its papers."""
+    conn.execute(
+        "update checks set outcome = 'ok', error = null, reader = ?, cards = ?, fills = ?"
+        " where id = ?",
+        (
+            snapshot.reader.value,
+            len(rows),
+            msgspec.json.encode(fills).decode() if fills else None,
+            visit.check,
+        ),
+    )
+    place = (visit.source, to_unix(visit.at))
+    order = pack(list(rows))
+    found = conn.execute(
+        "update orders set papers = ? where source = ? and at = ?", (order, *place)
+    ).rowcount
+    if not found and visit.outcome != CheckOutcome.OK:
+        conn.execute(
+            "insert into orders (source, at, ranked, papers) values (?, ?, ?, ?)",
+            (*place, int(snapshot.kind is PageKind.TRENDING), order),
+        )

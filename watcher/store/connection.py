@@ -251,6 +251,17 @@ def _check_schema(db: Database, path: Path, *, migrate: bool) -> None:
     known.apply(db)
 
 
+def pending(path: Path) -> tuple[str, ...]:
+    """The migrations that the store at ``path`` still needs. Raises StoreError, StoreRefused."""
+    with translated(path):
+        _check_file(path)
+        db = _open(path)
+        try:
+            return tuple(step.name for step in _check_version(db, path).pending(db))
+        finally:
+            db.close()
+
+
 def open_copy(path: Path) -> Database:
     """Open a backup for reading only, leaving nothing beside it.
 
@@ -275,7 +286,7 @@ def _before_migration(path: Path) -> Path:
 
 def backup_to(db: Database, target: Path) -> None:
     """Write a complete copy: VACUUM INTO a hidden name, sync, then rename. Mode 0600."""
-    target.parent.mkdir(parents=True, exist_ok=True)
+    target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
     part.unlink(missing_ok=True)
     # VACUUM INTO accepts an existing empty file: made first, so that no one else may read it.
