@@ -9,10 +9,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
 
-$(VENV)/run.stamp: requirements.lock pyproject.toml
+$(VENV)/run.stamp: requirements.lock requirements-build.lock pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) install --require-hashes -r requirements.lock
-	$(PIP) install --no-deps setuptools wheel
+	$(PIP) install --require-hashes -r requirements-build.lock
 	$(PIP) install --no-deps --no-build-isolation -e .
 	touch $@
 
@@ -54,11 +54,15 @@ soak: $(VENV)/dev.stamp  ## 10,000 checks in a row: memory and file descriptors 
 year: $(VENV)/dev.stamp  ## a simulated year of 20 sources: size of the store, cost of a check
 	$(BIN)/python -m tests.year
 
+UV_COMPILE := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes \
+  --no-emit-index-url --no-annotate --no-header -q -U
+
 lock:  ## renew the pinned packages
 	$(PIP) install uv
-	for s in ":--extra apprise" "-dev:--extra apprise --group dev" "-bench:--extra apprise --group dev --group bench"; do \
-	  $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	    --no-annotate --no-header -q -U pyproject.toml $${s#*:} -o requirements$${s%%:*}.lock; done
+	$(UV_COMPILE) pyproject.toml --extra apprise -o requirements.lock
+	$(UV_COMPILE) --group build -o requirements-build.lock
+	$(UV_COMPILE) pyproject.toml --extra apprise --group dev -o requirements-dev.lock
+	$(UV_COMPILE) pyproject.toml --extra apprise --group dev --group bench -o requirements-bench.lock
 
 wheel: $(VENV)/dev.stamp  ## build the wheel into dist/
 	$(BIN)/python -m build --no-isolation --wheel
