@@ -55,7 +55,7 @@ channels = ["me"]
 
 [[rule]]
 name = "busy"
-min_upvotes = 150
+min_upvotes = 175
 channels = ["me"]
 
 [[rule]]
