@@ -14,10 +14,11 @@ from tests.makers import NOW
 from tests.postbox import Obedient, Post, outlet, papers_of, plan, tell, with_outlet
 from tests.servers import FakeClock
 from watcher.config.settings import RETRY, DeliverySettings
-from watcher.deliver import Report, wait_after
+from watcher.deliver import Report
 from watcher.errors import SendError, StoreError, StoreRefused
 from watcher.fetch import SystemClock
 from watcher.model import EventType, Letter, Links, MessageState
+from watcher.outcome import wait_after
 from watcher.store import Store, open_records
 from watcher.store.outbox import Words
 from watcher.telemetry import Metrics

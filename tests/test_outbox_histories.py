@@ -26,7 +26,7 @@ from hypothesis.stateful import (
 
 from tests.makers import NOW
 from tests.postbox import change, plan, with_outlet
-from watcher import deliver, owed
+from watcher import outcome, owed
 from watcher.config.settings import DeliverySettings
 from watcher.errors import SendError
 from watcher.model import EventType, MessageState
@@ -223,9 +223,9 @@ class Histories(RuleBasedStateMachine):
         self.arrived.append((claimed.channel, claimed.recipient, claimed.key, claimed.words.digest))
 
     def record(self, claimed, error):
-        done = deliver.Outcome(claimed=claimed, at=self.now, error=error)
+        done = outcome.Outcome(claimed=claimed, at=self.now, error=error)
         with self.records.transaction():
-            deliver.record(self.records, self.plan, SETTINGS, done, chance=0.5)
+            outcome.record(self.records, self.plan, SETTINGS, done, chance=0.5)
 
     # --- what must be true ---
 

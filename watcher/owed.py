@@ -27,7 +27,7 @@ from watcher.schedule import (
     quiet_until,
 )
 from watcher.store import Records
-from watcher.store.outbox import Batch
+from watcher.store.ledger import Batch
 
 CATCH_UP = timedelta(seconds=45)
 """A digest that is overdue when the watcher starts waits so long for the first checks, so that

@@ -35,7 +35,7 @@ from tests.servers import Request, Site, page
 from tests.smtp_server import SmtpServer, smtp_server
 from watcher.model import MessageState
 from watcher.store import open_records
-from watcher.store.outbox import Line
+from watcher.store.ledger import Line
 
 ROOT = Path(__file__).resolve().parents[2]
 PAPER = re.compile(r"2611\.\d{5}")

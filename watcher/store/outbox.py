@@ -18,101 +18,37 @@ from typing import Any
 
 import msgspec
 
-from watcher.clock import from_text, to_text
+from watcher.clock import from_text, maybe_from_text, to_text
 from watcher.identity import message_key
-from watcher.model import Delivery, Digest, Letter, Links, MessageState, Value
+from watcher.model import Delivery, Digest, MessageState
+from watcher.store.ledger import (
+    Batch,
+    Claimed,
+    Ledger,
+    Line,
+    Told,
+    Waiting,
+    Words,
+    decode_digest,
+    decode_words,
+)
 from watcher.store.standing import ChannelState, Standing
+
+__all__ = ["Batch", "Claimed", "Line", "Outbox", "Told", "Waiting", "Words"]
 
 Recipients = Mapping[str, Sequence[str]]
 """Channel to its recipients; one empty text where the channel itself is the recipient."""
 
-_encode = msgspec.json.Encoder().encode
-_digest = msgspec.json.Decoder(Digest)
-
-
-class Words(Value, frozen=True, kw_only=True):
-    """What one message says, where its batch does not say it."""
-
-    digest: Digest | None = None
-    letter: Letter | None = None
-
-
-_words = msgspec.json.Decoder(Words)
-
-
-class Batch(Value, frozen=True, kw_only=True):
-    """A batch about to close, or still open."""
-
-    channel: str
-    batch: str
-    due_at: datetime
-    opened_at: datetime
-    closed_at: datetime | None = None
-    cursors: tuple[int, ...] = ()
-    """The events it tells."""
-
-
-class Claimed(Value, frozen=True, kw_only=True):
-    """A message that is its sender's until the lease ends."""
-
-    key: str
-    channel: str
-    batch: str
-    recipient: str
-    promised_at: datetime
-    attempt: int
-    """1 for the first."""
-    first_failed_at: datetime | None
-    words: Words
-    links: Links = Links()
-    """Of a subscriber; put there just before it is sent."""
-    timezone: str | None = None
-    """In which a subscriber reads times; None: the channel's."""
-
-
-class Line(Value, frozen=True, kw_only=True):
-    """One message as a person looks at it."""
-
-    key: str
-    channel: str
-    recipient: str
-    due_at: datetime
-    promised_at: datetime
-    attempts: int
-    state: MessageState
-    error: str | None
-    events: tuple[str, ...]
-    batch: str
-    ended_at: datetime | None = None
-
-
-class Told(Value, frozen=True, kw_only=True):
-    """Where a channel was told of a paper and kind."""
-
-    batch: str
-    rule: str | None
-    """The rule whose event was the first."""
-    due_at: datetime | None
-    """Of a batch that can still take something; None when it has closed."""
-
-
-class Waiting(Value, frozen=True, kw_only=True):
-    """What of a channel is not sent yet."""
-
-    channel: str
-    messages: int
-    oldest: datetime
-    """The earliest promised time."""
-
-
 Compose = Callable[[Batch], Digest]
 
+_encode = msgspec.json.Encoder().encode
 
-class Outbox:
-    """Every statement about what is owed and sent."""
+
+class Outbox(Ledger):
+    """Every statement that changes what is owed and sent; it can be looked at too."""
 
     def __init__(self, conn: sqlite3.Connection, standing: Standing) -> None:
-        self._conn = conn
+        super().__init__(conn)
         self._standing = standing
 
     # --- owing ---
@@ -204,7 +140,8 @@ class Outbox:
             (channel, _encode(papers).decode()),
         )
         return {
-            (row[0], row[1]): Told(batch=row[2], rule=row[3], due_at=_maybe(row[4])) for row in rows
+            (row[0], row[1]): Told(batch=row[2], rule=row[3], due_at=maybe_from_text(row[4]))
+            for row in rows
         }
 
     def note_told(self, event_id: str, rule: str | None) -> None:
@@ -348,7 +285,7 @@ class Outbox:
         if state is None or state.disabled or state.resting(now):
             return None
         while (row := self._oldest_due(channel, now)) is not None:
-            own = _words.decode(row["words"]) if row["words"] else None
+            own = decode_words(row["words"]) if row["words"] else None
             why = self._muted(row, state, now)
             if why is None:
                 return self._take(row, now, lease=lease, words=own, compose=compose)
@@ -369,7 +306,7 @@ class Outbox:
     def _muted(self, row: Mapping[str, Any], state: ChannelState, now: datetime) -> str | None:
         if not state.muted(now) or state.muted_until is None:
             return None
-        spared = row["words"] and _words.decode(row["words"]).letter
+        spared = row["words"] and decode_words(row["words"]).letter
         if spared or self._is_notice(row["channel"], row["batch"]):
             return None
         return f"the channel is muted until {state.muted_until:%Y-%m-%d %H:%M} UTC"
@@ -405,7 +342,7 @@ class Outbox:
             recipient=row["recipient"],
             promised_at=from_text(row["promised_at"]),
             attempt=row["attempts"] + 1,
-            first_failed_at=_maybe(row["first_failed_at"]),
+            first_failed_at=maybe_from_text(row["first_failed_at"]),
             words=words,
         )
 
@@ -416,7 +353,7 @@ class Outbox:
             (channel, batch),
         ).fetchone()
         if body is not None:
-            return _digest.decode(body)
+            return decode_digest(body)
         told = self._conn.execute(
             "select event from deliveries where channel = ? and batch = ? order by event",
             (channel, batch),
@@ -496,115 +433,7 @@ class Outbox:
             self._standing.allow(*row)
         return row is not None
 
-    # --- looking ---
-
-    def line(self, key: str) -> Line | None:
-        """One message by its key."""
-        found = self._lines("key = ?", (key,))
-        return found[0] if found else None
-
-    def lines(
-        self,
-        *,
-        channel: str | None = None,
-        state: MessageState | None = None,
-        limit: int | None = None,
-    ) -> tuple[Line, ...]:
-        """Messages, the latest promised first."""
-        return self._lines(
-            "(?1 is null or channel = ?1) and (?2 is null or state = ?2)"
-            " order by promised_at desc, key limit ?3",
-            (channel, state.value if state else None, -1 if limit is None else limit),
-        )
-
-    def _lines(self, where: str, values: tuple[Any, ...]) -> tuple[Line, ...]:
-        rows = self._conn.execute(
-            "select key, channel, recipient, due_at, promised_at, attempts, state, error, batch,"
-            " ended_at, (select json_group_array(id) from (select e.id from deliveries d"
-            "  join events e on e.cursor = d.event where d.channel = messages.channel"
-            "  and d.batch = messages.batch order by e.cursor)) from messages where " + where,
-            values,
-        )
-        return tuple(
-            Line(
-                key=row[0],
-                channel=row[1],
-                recipient=row[2],
-                due_at=from_text(row[3]),
-                promised_at=from_text(row[4]),
-                attempts=row[5],
-                state=MessageState(row[6]),
-                error=row[7],
-                batch=row[8],
-                ended_at=_maybe(row[9]),
-                events=tuple(msgspec.json.decode(row[10])),
-            )
-            for row in rows
-        )
-
-    def words(self, key: str) -> Words | None:
-        """What a message says; None before its batch has closed."""
-        row = self._conn.execute(
-            "select m.words, b.body from messages m left join batches b"
-            " on b.channel = m.channel and b.batch = m.batch where m.key = ?",
-            (key,),
-        ).fetchone()
-        if row is None or row == (None, None):
-            return None
-        return _words.decode(row[0]) if row[0] else Words(digest=_digest.decode(row[1]))
-
-    def cursors(self, channel: str, batch: str) -> tuple[int, ...]:
-        """The events a batch tells, open or closed."""
-        rows = self._conn.execute(
-            "select event from deliveries where channel = ? and batch = ? order by event",
-            (channel, batch),
-        )
-        return tuple(cursor for (cursor,) in rows)
-
-    def waiting(self) -> tuple[Waiting, ...]:
-        """Per channel what is not sent yet, orphaned and disabled channels included."""
-        rows = self._conn.execute(
-            "select channel, count(*), min(promised_at) from messages where state = 'waiting'"
-            " group by channel order by channel"
-        )
-        return tuple(
-            Waiting(channel=row[0], messages=row[1], oldest=from_text(row[2])) for row in rows
-        )
-
-    def dead_of(self) -> dict[str, int]:
-        """How many messages of each channel were given up."""
-        rows = self._conn.execute(
-            "select channel, count(*) from messages where state = 'dead' group by channel"
-        )
-        return dict(rows.fetchall())
-
-    def counts(self) -> dict[str, int]:
-        """How many messages there are of each state."""
-        rows = self._conn.execute("select state, count(*) from messages group by state")
-        return {state.value: 0 for state in MessageState} | dict(rows.fetchall())
-
-    # --- keeping ---
-
-    def prune(self, before: datetime) -> int:
-        """Forget messages that ended before an instant, and what their batches said.
-
-        Deliveries stay: without them a channel would be told old news again.
-        """
-        removed = self._conn.execute(
-            "delete from messages where ended_at < ?", (to_text(before),)
-        ).rowcount
-        self._conn.execute(
-            "delete from batches where closed_at < ? and not exists (select 1 from messages m"
-            " where m.channel = batches.channel and m.batch = batches.batch)",
-            (to_text(before),),
-        )
-        return removed
-
 
 _ROUTED = "(batch glob 'd:*' or batch glob 'i:*')"
 """Batches that go to the recipients of the config: digests and alerts."""
 _ROW = "key, channel, batch, recipient, promised_at, attempts, first_failed_at, words"
-
-
-def _maybe(text: str | None) -> datetime | None:
-    return None if text is None else from_text(text)
