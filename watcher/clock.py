@@ -7,17 +7,15 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-_FORMAT = "%Y-%m-%dT%H:%M:%S.%fZ"
-
 
 def to_text(at: datetime) -> str:
     """``YYYY-MM-DDTHH:MM:SS.ffffffZ``: one width, so that text order is time order."""
-    return at.astimezone(UTC).strftime(_FORMAT).rjust(27, "0")
+    return at.astimezone(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
 
 
 def from_text(text: str) -> datetime:
     """The inverse of ``to_text``."""
-    return datetime.strptime(text, _FORMAT).replace(tzinfo=UTC)
+    return datetime.fromisoformat(text)
 
 
 def maybe_from_text(text: str | None) -> datetime | None:
