@@ -88,8 +88,9 @@ class Script:
 # --- making a history -------------------------------------------------------------------------
 
 
-def history(seed: int, length: int, *, zigzag: bool = True) -> list[Step]:
-    """So many visits of several sources; ``zigzag``: some are recorded out of their order."""
+def history(seed: int, length: int, *, zigzag: bool = True, words: bool = True) -> list[Step]:
+    """So many visits of several sources; ``zigzag``: some are recorded out of their order;
+    ``words``: what papers are about changes too, not their counts alone."""
     rng = random.Random(seed)
     known = _papers(rng)
     # Two visits in one second may teach the same listing twice: then the store keeps one of both.
@@ -101,7 +102,7 @@ def history(seed: int, length: int, *, zigzag: bool = True) -> list[Step]:
         gap = rng.choice(gaps)
         now += timedelta(seconds=gap, microseconds=rng.randrange(1000) if gap else 0)
         if gap:
-            known = [_move(rng, fake) for fake in known]
+            known = [_move(rng, fake, words=words) for fake in known]
         source = _source(rng, now)
         at = now - timedelta(seconds=5) if zigzag and number and rng.random() < 0.1 else now
         if source in last and at - last[source] < timedelta(seconds=1):
@@ -116,7 +117,9 @@ def history(seed: int, length: int, *, zigzag: bool = True) -> list[Step]:
         elif fate < 0.3 and source in bodies:
             steps.append(replace(step, body=rng.choice((None, bodies[source]))))
         else:
-            shown = rng.sample(known, rng.randint(1, len(known)))
+            # Most pages show most papers: one that is half of the last is put aside.
+            least = 1 if rng.random() < 0.2 else (2 * len(known) + 2) // 3
+            shown = rng.sample(known, rng.randint(least, len(known)))
             bodies[source] = page_of(source, shown, at, island=rng.random() < 0.8)
             steps.append(replace(step, body=bodies[source]))
     return steps
@@ -170,7 +173,7 @@ def _papers(rng: random.Random) -> list[Fake]:
     return made
 
 
-def _move(rng: random.Random, fake: Fake) -> Fake:
+def _move(rng: random.Random, fake: Fake, *, words: bool) -> Fake:
     """Time passes for a paper: votes come, seldom some go; words change now and then."""
     steps = (0, 0, 0, 1, 2, 4, 9, 30, -1, -2, -9)
     fake = fake.but(upvotes=max(0, fake.upvotes + rng.choice(steps)))
@@ -178,6 +181,8 @@ def _move(rng: random.Random, fake: Fake) -> Fake:
         fake = fake.but(stars=fake.stars + rng.choice((1, 70)))
     if rng.random() < 0.05:
         fake = fake.but(comments=fake.comments + 1)
+    if not words:
+        return fake
     if rng.random() < 0.05:
         fake = fake.but(ai_summary=f"A {rng.choice(TOPICS)} summary.")
     if rng.random() < 0.03:
