@@ -709,6 +709,26 @@ async def test_the_metrics_show_what_waits_and_what_was_given_up(post):
         assert value("watcher_messages_total", {"channel": "me", "state": "dead"}) == 1
 
 
+async def test_a_fault_of_ours_pauses_one_channel_and_no_other_and_delays_no_stop(post):
+    asked = []
+
+    def footer(records, since, until):
+        asked.append(until)
+        raise ZeroDivisionError
+
+    clock = SystemClock()
+    base = with_outlet(plan("me", "other"), "me", digest=(clock.now() - seconds(30)).time())
+    one, other = Obedient("me"), Obedient("other")
+    async with post(one, other, base=base, clock=clock, footer=footer) as here:
+        await here.tell(1, at=clock.now() - hours(23))
+        async with Running(here):
+            await eventually(lambda: other.got and asked, within=2)
+            await here.tell(2)
+            await eventually(lambda: len(other.got) == 2, within=2)
+        line = min(await here.lines(channel="me"), key=lambda line: line.promised_at)
+        assert (line.state, one.tried, len(asked)) == (MessageState.WAITING, [], 1)
+
+
 async def test_another_config_is_followed_at_once(post):
     base = with_outlet(plan("me"), "me", digest=(NOW - hours(1)).time())
     old, new = Obedient("me"), Obedient("me")

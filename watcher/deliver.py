@@ -24,6 +24,7 @@ from watcher.fetch import Clock, SystemClock
 from watcher.model import EventType, Message, MessageState, Value
 from watcher.outcome import Outcome, Recorded, record
 from watcher.owed import Footer, Plan
+from watcher.schedule import digest_day
 from watcher.store import Records, Store
 from watcher.store.ledger import Claimed
 from watcher.telemetry import Metrics, log
@@ -39,6 +40,8 @@ _MEASURE = 15.0
 _JUMP = timedelta(minutes=2)
 """More time than this between two ticks means that the machine slept or its clock was set."""
 _STORE_PAUSE = 60.0
+_FAULT_PAUSE = 60.0
+"""Seconds that a channel rests after a fault of ours."""
 
 
 def _as_it_is(_: Records, claimed: Claimed, __: datetime) -> Claimed:
@@ -104,7 +107,7 @@ class Deliverer:
         self._clock = self._around.clock
         self._metrics = self._around.metrics or Metrics()
         self._wake = asyncio.Event()
-        self._stopping = False
+        self._stop = asyncio.Event()
         self._busy: set[str] = set()
         self._used: dict[str, float] = {}
         self._retired: dict[str, Channel] = {}
@@ -121,7 +124,7 @@ class Deliverer:
 
     def stop(self) -> None:
         """Claim nothing more; what is being sent ends, and is recorded."""
-        self._stopping = True
+        self._stop.set()
         self._wake.set()
 
     async def use(
@@ -163,7 +166,7 @@ class Deliverer:
         await self.begin()
         seen = self._clock.now()
         async with asyncio.TaskGroup() as group:
-            while not self._stopping and self._refused is None:
+            while not self._stop.is_set() and self._refused is None:
                 try:
                     seen = await self._notice_jump(seen)
                     next_at = await self._start_due(group)
@@ -219,11 +222,11 @@ class Deliverer:
         if next_at is not None:
             left = (next_at - self._clock.now()).total_seconds()
             seconds = min(max(left, 0.01), TICK)
-        await self._sleep(seconds)
+        await self._sleep(seconds, self._wake)
 
-    async def _sleep(self, seconds: float) -> None:
+    async def _sleep(self, seconds: float, unless: asyncio.Event) -> None:
         sleeping = asyncio.ensure_future(self._clock.sleep(seconds))
-        woken = asyncio.ensure_future(self._wake.wait())
+        woken = asyncio.ensure_future(unless.wait())
         try:
             await asyncio.wait((sleeping, woken), return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -240,14 +243,13 @@ class Deliverer:
 
     async def _wait_out_trouble(self) -> None:
         trouble, self._trouble = self._trouble, None
-        if trouble is None or self._stopping:
+        if trouble is None or self._stop.is_set():
             return
         if self._around.on_store_error is not None:
             await self._around.on_store_error(trouble)
         else:
             log.error("store_failed", error=trouble)
-            self._wake.clear()
-            await self._sleep(_STORE_PAUSE)
+            await self._sleep(_STORE_PAUSE, self._stop)
 
     # --- one channel ---
 
@@ -261,7 +263,7 @@ class Deliverer:
             self._trouble = exc
         except Exception as exc:  # noqa: BLE001 - a fault of ours must not end the others
             log.error("task_failed", task=f"delivering to {name}", error=exc)
-            await self._clock.sleep(_STORE_PAUSE)
+            await self._sleep(_FAULT_PAUSE, self._stop)
         finally:
             self._busy.discard(name)
             self._used[name] = self._clock.monotonic()
@@ -272,11 +274,12 @@ class Deliverer:
     async def _serve(self, name: str) -> Report:
         """Send what is due on one channel, the oldest promise first: claim, send, record."""
         report = Report()
-        while not self._stopping and name in self._channels:
+        while not self._stop.is_set() and name in self._channels:
             claimed = await self._claim(name)
             channel = self._channels.get(name)
             if claimed is None or channel is None:
                 break
+            _announce(claimed)
             outcome = await self._send(claimed, channel)
             recorded = await self._record(outcome)
             self._tell(outcome, recorded)
@@ -345,7 +348,7 @@ class Deliverer:
                     self._store.write(lambda r: record(r, plan, settings, outcome, chance=chance))
                 )
             except StoreError as exc:
-                if self._stopping or not exc.retryable:
+                if self._stop.is_set() or not exc.retryable:
                     raise
                 self._trouble = exc
                 await self._wait_out_trouble()
@@ -401,6 +404,13 @@ class Deliverer:
             await _close([self._channels[name]])
         finally:
             self._busy.discard(name)
+
+
+def _announce(claimed: Claimed) -> None:
+    digest = claimed.words.digest
+    if claimed.attempt == 1 and digest is not None and digest_day(claimed.batch) is not None:
+        facts = {"channel": claimed.channel, "batch": claimed.batch, "late": digest.late}
+        log.info("digest_due", **facts, papers=len(digest.entries), cut=digest.cut)
 
 
 async def _close(channels: Iterable[Channel]) -> None:

@@ -31,7 +31,7 @@ from watcher.fetch import Fetcher
 from watcher.model import Letter, Message
 from watcher.store import Records, Store
 
-WRITES = {"_claim": "claim", "_record": "outcome"}
+WRITES = {"Deliverer._claim": "claim", "Deliverer._record": "outcome"}
 """Which part of the deliverer writes what; all else is written by checks."""
 
 STEPS = (
