@@ -212,6 +212,18 @@ async def test_rules_say_what_they_told_what_it_costs_and_what_was_learnt(path):
         assert "agent* OR tool* OR plan*" in text
 
 
+async def test_recorded_history_is_judged_by_a_changed_rule(path):
+    async with visiting(path) as (visitor, context):
+        as_it_is = (await visitor.get("/rules/fast?try=1&min_multiplier=2")).text
+        told = await context.store.read(lambda r: len(r.pages.latest_of("fast", limit=999)))
+        assert f"told <strong>{told}</strong>, " in as_it_is
+        assert f"would have told <strong>{told}</strong> changes" in as_it_is
+        calmer = (await visitor.get("/rules/fast?try=1&min_multiplier=6&days=60")).text
+        assert "No longer told" in calmer
+        assert f"would have told <strong>{told}</strong>" not in calmer
+        assert await context.store.read(lambda r: r.events.count())
+
+
 async def test_a_change_of_a_rule_is_tried_on_the_page(path):
     asked = []
 

@@ -7,15 +7,15 @@ sent: is it still wanted, by whom, with which links. Must not send, or know page
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from datetime import datetime
+from collections.abc import Callable, Iterator, Sequence
+from datetime import date, datetime
 
 import msgspec
 
 from watcher.digest import Frame, compose
 from watcher.model import Digest, Event, Links, Paper, Value
 from watcher.store import Records, Store
-from watcher.store.outbox import Claimed, Words
+from watcher.store.ledger import Claimed, Words
 from watcher.text import count_of
 from watcher.wants import (
     LOOK_BACK,
@@ -36,6 +36,8 @@ from watcher.wants import (
 
 _CHUNK = 250
 """Subscribers looked after in one transaction: checks wait for no longer than that takes."""
+_DIGESTS = 40
+"""Different digests in one transaction."""
 _YOUNG = 5_000
 """Papers of the last days that own queries look through at most, the newest."""
 
@@ -81,25 +83,42 @@ async def hold_round(store: Store, channel: str, now: datetime, *, max_papers: i
     window, cursor = await store.read(lambda r: window_for(r, people, now))
     plan = await asyncio.to_thread(plan_round, people, window, cursor=cursor, max_papers=max_papers)
     mailed = 0
-    for parcel in plan.parcels:
-        for begin in range(0, len(parcel.readers), _CHUNK):
-            some = parcel.readers[begin : begin + _CHUNK]
-            mailed += await store.write(_posting(parcel, some, channel, plan))
+    for loads in _shared_out(plan.parcels):
+        mailed += await store.write(_posting(loads, channel, plan))
     for begin in range(0, len(plan.quiet), _CHUNK):
         await store.write(_passing(plan.quiet[begin : begin + _CHUNK], plan))
     return Round(due=len(people), mailed=mailed, digests=len(plan.parcels))
 
 
+def _shared_out(parcels: Sequence[Parcel]) -> Iterator[list[tuple[Parcel, Sequence[Subscriber]]]]:
+    """The parcels in loads for one transaction each: about so many readers, a few digests."""
+    load: list[tuple[Parcel, Sequence[Subscriber]]] = []
+    readers = 0
+    for parcel in parcels:
+        for begin in range(0, len(parcel.readers), _CHUNK):
+            some = parcel.readers[begin : begin + _CHUNK]
+            load.append((parcel, some))
+            readers += len(some)
+            if readers >= _CHUNK or len(load) >= _DIGESTS:
+                yield load
+                load, readers = [], 0
+    if load:
+        yield load
+
+
 def _posting(
-    parcel: Parcel, some: Sequence[Subscriber], channel: str, plan: Plan
+    load: Sequence[tuple[Parcel, Sequence[Subscriber]]], channel: str, plan: Plan
 ) -> Callable[[Records], int]:
     def work(records: Records) -> int:
-        ready = [p.address for p in some if _look_after(records, p, plan, mailed_at=plan.now)]
-        if ready:
-            records.people.share(
-                channel, parcel.batch, parcel.digest, recipients=ready, now=plan.now
-            )
-        return len(ready)
+        mailed = 0
+        for parcel, some in load:
+            ready = [p.address for p in some if _look_after(records, p, plan, mailed_at=plan.now)]
+            if ready:
+                records.people.share(
+                    channel, parcel.batch, parcel.digest, recipients=ready, now=plan.now
+                )
+            mailed += len(ready)
+        return mailed
 
     return work
 
@@ -163,6 +182,7 @@ def plan_round(
 ) -> Plan:
     """Who is told what; equal wishes are worked out once. Pure."""
     told: dict[Wanting, tuple[Event, ...]] = {}
+    names: dict[tuple[Wanting, date], str] = {}
     groups: dict[str, list[Subscriber]] = {}
     events_of: dict[str, tuple[Event, ...]] = {}
     quiet = []
@@ -175,7 +195,9 @@ def plan_round(
             quiet.append(person)
             continue
         day = (person.due_at or window.now).astimezone(person.wishes.zone).date()
-        name = batch_name(day.isoformat(), events)
+        name = names.get((want, day))
+        if name is None:
+            name = names[want, day] = batch_name(day.isoformat(), events)
         groups.setdefault(name, []).append(person)
         events_of[name] = events
     parcels = tuple(

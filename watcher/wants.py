@@ -202,7 +202,7 @@ class Window(Value, frozen=True, kw_only=True):
         return doc
 
 
-class Wanting(Value, frozen=True, kw_only=True):
+class Wanting(Value, frozen=True, kw_only=True, cache_hash=True):
     """All that decides what a subscriber is told: equal ones are told the same."""
 
     topics: tuple[str, ...]

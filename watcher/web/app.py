@@ -44,6 +44,7 @@ from watcher.web.security import (
     token_needed,
 )
 from watcher.web.security import may_see as allowed_to_see
+from watcher.web.trial import Trials
 
 REQUEST_DEADLINE = 30.0
 """Seconds for one request, its body included."""
@@ -293,6 +294,7 @@ def build(context: WebContext, tokens: Tokens, doors: Doors | None = None) -> we
     app[CONTEXT] = context
     app[TOKENS] = tokens
     app[DOORS] = doors or Doors(asyncio.Protocol)
+    app[rule_pages.TRIALS] = Trials(context)
     subscriptions.set_up(app)
     sign_in.set_up(app)
     known: dict[str, Route] = {}

@@ -51,7 +51,7 @@ class TrialPaper(Value, frozen=True, kw_only=True):
     kind: str
     reason: str = ""
     top: bool = False
-    """It reached the week's top decile later."""
+    """It reached its week's top tenth later."""
 
 
 class Tried(Value, frozen=True, kw_only=True):
@@ -66,8 +66,12 @@ class Tried(Value, frozen=True, kw_only=True):
     """Told by the change alone, the strongest first."""
     no_more: tuple[TrialPaper, ...] = ()
     """Told by the rule as it is, and not by the change."""
-    missed_top: int | None = None
-    """Papers of the week's top decile that neither would have told."""
+    caught_top: int = 0
+    """Papers of their week's top tenth that the changed rule told."""
+    missed_top: int = 0
+    """Papers of their week's top tenth that it is about and did not tell."""
+    lead_h: float | None = None
+    """The median of the hours from the first word to the votes of the top tenth."""
 
 
 Ledger = Callable[[], Sequence[HostLedger]]

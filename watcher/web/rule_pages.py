@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from aiohttp import web
 
-from watcher.errors import QueryError
+from watcher.errors import QueryError, WatcherError
 from watcher.model import Change, Value
 from watcher.query import compile_query
 from watcher.rules import Rule
@@ -20,6 +20,9 @@ from watcher.web import plots
 from watcher.web.common import Problem, context_of, render
 from watcher.web.context import Trial, Tried, WebContext
 from watcher.web.pages import PER_PAGE, Row, rows_of
+from watcher.web.trial import Trials
+
+TRIALS: web.AppKey[Trials] = web.AppKey("trials", Trials)
 
 _DAYS_BACK = 28
 
@@ -153,7 +156,6 @@ async def rule(request: web.Request) -> web.Response:
         trial=trial,
         tried=tried,
         error=error,
-        can_try=context.try_rule is not None,
     )
 
 
@@ -182,9 +184,10 @@ async def _try(
             compile_query(trial.query)
     except (QueryError, ValueError) as exc:
         return own, None, str(exc)
-    if context.try_rule is None:
-        return trial, None, None
-    return trial, await context.try_rule(trial), None
+    try:
+        return trial, await (context.try_rule or request.app[TRIALS].try_rule)(trial), None
+    except WatcherError as exc:
+        return trial, None, str(exc)
 
 
 def _whole(text: str, least: int, most: int) -> int:

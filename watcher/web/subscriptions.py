@@ -19,7 +19,7 @@ from watcher.channels.mime import ascii_address
 from watcher.config.values import BadValue, read_address
 from watcher.model import Letter, Value
 from watcher.store import Records
-from watcher.store.outbox import Words
+from watcher.store.ledger import Words
 from watcher.telemetry import log
 from watcher.text import clean, clip, count_of
 from watcher.wants import (
