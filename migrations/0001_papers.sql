@@ -37,7 +37,8 @@ create table papers (
     comments integer,
     stars integer,
     richness integer not null default 0,     -- of the reader that gave the words
-    fingerprint integer not null default 0   -- of the words last seen, to skip equal ones
+    fingerprint integer not null default 0,  -- of the words last seen, to skip equal ones
+    told integer not null default 0          -- which words are known, a bit for each
 ) strict;
 create index papers_title_hash on papers (title_hash);
 create index papers_listed_at on papers (listed_at);

@@ -44,6 +44,8 @@ class Subject(Value, frozen=True, kw_only=True):
     """Fields the page shows: absent there is "has none", elsewhere "unknown"."""
     sources: tuple[str, ...] = ()
     """All sources that ever showed it; ``source`` alone when empty."""
+    words: int = 0
+    """Stands for the paper's words wherever they are the same; 0: look at them."""
     further: Callable[[], History] | None = None
     """Gives the whole history where ``history`` has the last hour only: most cases ask no
     further. The same answer whenever it is asked."""
@@ -91,24 +93,25 @@ class Matches:
 
     def of(self, subject: Subject) -> dict[Query, Outcome]:
         """The outcomes known for the words of this subject; to be added to."""
-        paper = subject.paper
-        words = (
-            paper.title,
-            paper.abstract,
-            paper.ai_summary,
-            paper.authors,
-            paper.author_count,
-            paper.organization,
-            paper.keywords,
-            subject.shows,
-        )
-        key = hash(words)
+        key = hash((subject.words or _words_of(subject.paper), subject.shows))
         known = self._known.get(key)
         if known is None:
             if len(self._known) >= self._limit:
                 self._known.clear()
             known = self._known[key] = {}
         return known
+
+
+def _words_of(paper: Paper) -> tuple[object, ...]:
+    return (
+        paper.title,
+        paper.abstract,
+        paper.ai_summary,
+        paper.authors,
+        paper.author_count,
+        paper.organization,
+        paper.keywords,
+    )
 
 
 class Case:

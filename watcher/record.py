@@ -20,13 +20,11 @@ from watcher.hearing import Hearing, hear, ripe_spans
 from watcher.judgement import Decision
 from watcher.model import (
     CARD_FIELDS,
-    Card,
     CheckOutcome,
     Counts,
     Event,
     PageKind,
     Paper,
-    ReaderName,
     Snapshot,
     Value,
 )
@@ -50,6 +48,7 @@ def record_seen(app: App, records: Records, visit: Visit, seen: Seen) -> Checked
             history=m.history,
             further=m.further,
             shows=snapshot.shows,
+            words=m.words,
         )
         for m, paper in zip(met, papers, strict=True)
     ]
@@ -269,22 +268,9 @@ def _keep(app: App, records: Records, source: int, memory: Memory) -> None:
 def _laid_over(records: Records, met: Sequence[Met], snapshot: Snapshot) -> list[Paper]:
     """The remembered papers with the page laid over; remembered words are fetched only where
     the page leaves something out, or is not the richest."""
-    rich = snapshot.reader in (ReaderName.ISLAND, ReaderName.API)
-    poor = [m.row for m in met if not m.fresh and not (rich and _tells_all(m.card))]
+    poor = [m.row for m in met if not m.words]
     remembered = {paper.row: paper for paper in records.papers.many(poor)} if poor else {}
     return [laid_over(m, remembered.get(m.row), snapshot) for m in met]
-
-
-def _tells_all(card: Card) -> bool:
-    return (
-        card.abstract is not None
-        and card.ai_summary is not None
-        and bool(card.authors)
-        and card.author_count in (None, len(card.authors or ()))
-        and card.organization is not None
-        and bool(card.keywords)
-        and card.published_on is not None
-    )
 
 
 def laid_over(met: Met, remembered: Paper | None, snapshot: Snapshot) -> Paper:

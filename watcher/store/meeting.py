@@ -18,7 +18,7 @@ import msgspec
 from watcher.clock import to_unix
 from watcher.identity import title_hash
 from watcher.model import Card, Counts, History, Look, PageKind, Place, Snapshot, Value
-from watcher.store.words import RICHNESS, Words, fingerprint, listing
+from watcher.store.words import ALL_TOLD, RICHNESS, Words, listing
 
 _HOUR = 3_600
 _DAY = 86_400
@@ -48,8 +48,8 @@ class Met(Value, frozen=True, kw_only=True):
     """The last hour: its looks and the last known before, and the place on this page."""
     further: Callable[[], History]
     """The same with all of the past that a case may ask of (see ``Meetings.further``)."""
-    version: int
-    """Changes with the paper's words."""
+    words: int
+    """Changes with the paper's words; 0 when other words are known than the card tells."""
 
 
 class _Known:
@@ -66,6 +66,7 @@ class _Known:
         "richness",
         "row",
         "stars",
+        "told",
         "upvotes",
     )
 
@@ -82,12 +83,13 @@ class _Known:
             self.stars,
             self.richness,
             self.fingerprint,
+            self.told,
         ) = values
 
 
 _KNOWN = (
     "id, key, first_seen_at, listed_on, listed_at, listed_exact, upvotes, comments, stars,"
-    " richness, fingerprint"
+    " richness, fingerprint, told"
 )
 _LOOK = "at, source, upvotes, comments, stars"
 _LAST_HOUR = (
@@ -200,9 +202,11 @@ class Meetings:
         updates = []
         for rank, (paper, card, fresh) in enumerate(who, 1):
             before = (paper.upvotes, paper.comments, paper.stars, paper.fingerprint)
+            mark = self._words.fingerprint(card)
             if not fresh:
                 self._relist(paper, card, visit)
-                self._reword(paper, card, visit)
+            if mark != paper.fingerprint:
+                self._reword(paper, card, visit, mark)
             trail = trails.get(paper.row, [])
             last = next((look[2:] for look in reversed(trail) if look[1] == source), None)
             seen, moved = _counts(visit, paper, card, last)
@@ -216,6 +220,7 @@ class Meetings:
             if after != before:
                 updates.append((*after, paper.row))
             history = _recent(paper, trail, visit, rank)
+            tells_all = mark == paper.fingerprint and not paper.told & ~mark
             counts = after[:3] if latest or not live else self._known_by(paper.row, trail[-1])
             met.append(
                 Met(
@@ -227,7 +232,7 @@ class Meetings:
                     counts=Counts(upvotes=counts[0], comments=counts[1], stars=counts[2]),
                     history=history,
                     further=partial(self.further, paper.row, history),
-                    version=paper.fingerprint,
+                    words=mark if tells_all else 0,
                 )
             )
         self._write(sightings, updates)
@@ -346,10 +351,10 @@ class Meetings:
 
     def _add(self, card: Card, snapshot: Snapshot, name: str, at: int) -> _Known:
         listed_on, listed_at, exact = listing(card, snapshot)
-        richness = RICHNESS[snapshot.reader]
+        richness, mark = RICHNESS[snapshot.reader], self._words.fingerprint(card)
         row = self._conn.execute(
             "insert into papers (key, arxiv_id, title_hash, first_seen_at, listed_on, listed_at,"
-            " listed_exact, richness, fingerprint) values (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+            " listed_exact, richness, fingerprint, told) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
             f" returning {_KNOWN}",
             (
                 card.paper_id or f"t:{name}",
@@ -360,7 +365,8 @@ class Meetings:
                 listed_at,
                 int(exact),
                 richness,
-                fingerprint(card),
+                mark,
+                mark & ALL_TOLD,
             ),
         ).fetchone()
         known = _Known(row)
@@ -395,11 +401,9 @@ class Meetings:
             (paper.listed_on, paper.listed_at, paper.listed_exact, first, paper.row),
         )
 
-    def _reword(self, paper: _Known, card: Card, visit: _Visit) -> None:
+    def _reword(self, paper: _Known, card: Card, visit: _Visit, mark: int) -> None:
+        """Lay the card's words over the known ones; ``mark`` is their fingerprint."""
         snapshot, at = visit.snapshot, visit.at
-        mark = fingerprint(card)
-        if mark == paper.fingerprint:
-            return
         richness = RICHNESS[snapshot.reader]
         richer = richness >= paper.richness
         newest = self._conn.execute(
@@ -407,6 +411,10 @@ class Meetings:
         ).fetchone()[0]
         newer = newest is None or at >= newest
         self._words.merge(paper.row, card, at=at, source=visit.source, richer=richer, newer=newer)
+        told = paper.told | mark & ALL_TOLD
+        if told != paper.told:
+            self._conn.execute("update papers set told = ? where id = ?", (told, paper.row))
+            paper.told = told
         if not (richer and newer):
             return
         paper.fingerprint = mark

@@ -38,32 +38,12 @@ _FIELDS = (
     "thumbnail",
 )
 _COLUMNS = ", ".join(_FIELDS)
+ALL_TOLD = (1 << len(_FIELDS)) - 1
+_MARKS = 50_000
 _BY = "by"
 """In a revision, beside the fields that changed: the source whose page changed them."""
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
-
-
-def fingerprint(card: Card) -> int:
-    """A number that changes with a card's words, cheap enough for every card of every visit."""
-    authors = card.authors
-    words = "\x1f".join(
-        (
-            card.title,
-            card.abstract or "",
-            card.ai_summary or "",
-            ", ".join(authors) if authors else "",
-            card.organization or "",
-            card.github or "",
-            card.project or "",
-            card.submitted_by or "",
-            card.thumbnail or "",
-            str(card.published_on),
-            ", ".join(card.keywords) if card.keywords else "",
-            str(card.author_count),
-        )
-    ).encode("utf-8", "surrogatepass")
-    return int(isal_zlib.crc32(words)) << 24 | (len(words) & 0xFFFFFF)
 
 
 def listing(card: Card, snapshot: Snapshot) -> tuple[str | None, int | None, bool]:
@@ -90,6 +70,33 @@ class Words:
 
     def __init__(self, conn: sqlite3.Connection) -> None:
         self._conn = conn
+        self._marks: dict[int, int] = {}
+        """From the hash of words, which only this process knows, to their fingerprint."""
+
+    def fingerprint(self, card: Card) -> int:
+        """A number that changes with a card's words. Its low bits (``ALL_TOLD``) say which of
+        the words the card tells, one for each column in ``texts``."""
+        words = (
+            card.title,
+            card.abstract,
+            card.ai_summary,
+            card.authors,
+            card.author_count,
+            card.published_on,
+            card.github,
+            card.project,
+            card.organization,
+            card.submitted_by,
+            card.keywords,
+            card.thumbnail,
+        )
+        seen = hash(words)
+        mark = self._marks.get(seen)
+        if mark is None:
+            if len(self._marks) >= _MARKS:
+                self._marks.clear()
+            mark = self._marks[seen] = _fingerprint(card)
+        return mark
 
     def add(self, paper: int, card: Card) -> None:
         """Store the words of a paper met for the first time."""
@@ -168,6 +175,14 @@ class Words:
             f"select {_COLUMNS} from texts where paper = ?", (paper,)
         ).fetchone()
         return None if row is None else dict(zip(_FIELDS, row, strict=True))
+
+
+def _fingerprint(card: Card) -> int:
+    told = _from_card(card)
+    said = (f"{name}={value}" for name, value in told.items())
+    words = "\x1f".join(said).encode("utf-8", "surrogatepass")
+    bits = sum(1 << i for i, name in enumerate(_FIELDS) if name in told)
+    return int(isal_zlib.crc32(words)) << 30 | (len(words) & 0x3FFFF) << len(_FIELDS) | bits
 
 
 def _from_card(card: Card) -> dict[str, Any]:
