@@ -50,14 +50,12 @@ def answers(
     ``rules`` as they are compiled: budgets are laid over here. What a rule has said by then is
     answered with what was stored; the rest is judged from the sightings up to ``now``.
     """
-    desk = _Desk(records, row, zone)
-    events = {event.id: event for event in records.events.of_paper(row) if event.at <= now}
+    desk = _Desk(records, row, zone=zone, now=now)
     found: list[Answer] = []
     for rule in rules:
-        verdicts = desk.verdicts(rule, now)
-        found += [desk.answer(rule, verdict, events, now) for verdict in verdicts]
+        found += [desk.answer(rule, verdict) for verdict in desk.verdicts(rule, now)]
     names = {rule.name for rule in rules}
-    return (*found, *(_stored(event) for event in events.values() if event.rule not in names))
+    return (*found, *(_stored(event) for event in desk.events if event.rule not in names))
 
 
 def _stored(event: Event) -> Answer:
@@ -73,33 +71,42 @@ def _stored(event: Event) -> Answer:
 class _Desk:
     """One paper on the desk, and what is looked up for it once."""
 
-    def __init__(self, records: Records, row: int, zone: ZoneInfo) -> None:
+    def __init__(self, records: Records, row: int, *, zone: ZoneInfo, now: datetime) -> None:
         self._records = records
         self._row = row
         self._zone = zone
+        self._now = now
         self._paper = records.papers.get(row)
         self._key = records.papers.key_of(row)
-        self._said = records.events.said([row])
+        self._keys = records.events.said([row])
+        self._events = {event.id: event for event in records.events.of_paper(row)}
         self._states = records.sources.states()
         self._whole = records.papers.history(row)
         self._baselines: dict[int, growth.Baseline] = {}
         self._ruled: dict[tuple[str, datetime], Rule] = {}
         self._judged: dict[tuple[str, datetime], tuple[Verdict, ...]] = {}
 
-    def answer(
-        self, rule: Rule, verdict: Verdict, events: dict[str, Event], now: datetime
-    ) -> Answer:
+    @property
+    def events(self) -> tuple[Event, ...]:
+        """What had been said by then."""
+        return tuple(event for event in self._events.values() if event.at <= self._now)
+
+    def answer(self, rule: Rule, verdict: Verdict) -> Answer:
         """Stored, when the rule has spoken; else the fresh verdict and the closest one."""
         key = key_of(rule.name, self._key, verdict.kind)
-        if key in events:
-            return _stored(events[key])
-        rising = events.get(key_of(rule.name, self._key, Change.RISING))
-        if key in self._said and verdict.kind is Change.NEW and rising is not None:
+        told = self._events.get(key)
+        if told is None and verdict.kind is Change.NEW and key in self._keys:
             # New and rising came together: one rising was told for both.
-            then = self._of_kind(rule, Change.NEW, rising.at)
-            return Answer(verdict=then, at=rising.at, said=True, told=rising)
-        answer = Answer(verdict=verdict, at=now, said=key in self._said)
-        return answer if verdict.fires or answer.said else self._with_closest(rule, answer, now)
+            told = self._events.get(key_of(rule.name, self._key, Change.RISING))
+        if told is None and key in self._keys:
+            return Answer(verdict=verdict, at=self._now, said=True)
+        if told is None or told.at > self._now:
+            answer = Answer(verdict=verdict, at=self._now)
+            return answer if verdict.fires else self._with_closest(rule, answer)
+        if told.id == key:
+            return _stored(told)
+        then = self._of_kind(rule, verdict.kind, told.at)
+        return Answer(verdict=then, at=told.at, said=True, told=told)
 
     def verdicts(self, rule: Rule, now: datetime) -> tuple[Verdict, ...]:
         """The verdict of each kind, by the source that speaks most for it."""
@@ -122,16 +129,16 @@ class _Desk:
     def _of_kind(self, rule: Rule, kind: Change, now: datetime) -> Verdict:
         return next(v for v in self.verdicts(rule, now) if v.kind is kind)
 
-    def _with_closest(self, rule: Rule, answer: Answer, now: datetime) -> Answer:
+    def _with_closest(self, rule: Rule, answer: Answer) -> Answer:
         """Name the look that came closest, where that is closer than now.
 
         Not for a paper the rule is not about: no look was close then.
         """
-        kind = answer.verdict.kind
+        kind, now = answer.verdict.kind, to_unix(self._now)
         if any(c.ok is False and c.name in _ABOUT for c in answer.verdict.conditions):
             return answer
-        times = sorted({look.at for look in self._whole.looks if look.at < to_unix(now)})
-        best = (_met(answer.verdict), self._bound(kind, to_unix(now)))
+        times = sorted({look.at for look in self._whole.looks if look.at < now})
+        best = (_met(answer.verdict), self._bound(kind, now))
         for at in times[-_LOOKED_BACK:]:
             verdict = self._of_kind(rule, kind, from_unix(at))
             found = (_met(verdict), self._bound(kind, at))
