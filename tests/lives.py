@@ -70,6 +70,7 @@ class NotifySocket:
     def __init__(self, folder: Path) -> None:
         self.path = folder / "notify"
         self.heard: list[tuple[float, str]] = []
+        self.path.unlink(missing_ok=True)
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.socket.bind(str(self.path))
         self.socket.setblocking(False)

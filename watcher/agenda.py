@@ -165,6 +165,14 @@ class Agenda:
             entry.under_way = True
             heapq.heappush(self._ready[entry.target.host], (due_at, name))
 
+    def give_back(self, target: Target) -> None:
+        """A visit could not be written down: it is due again, in its old place."""
+        self._busy[target.host] = max(self._busy[target.host] - 1, 0)
+        entry = self._entries.get(target.name)
+        if entry is not None:
+            entry.under_way = False
+            heapq.heappush(self._heap, (entry.due_at, target.name))
+
     def done(
         self, target: Target, now: datetime, *, failures: int = 0, retry_after: float | None = None
     ) -> datetime:

@@ -480,17 +480,18 @@ class Daemon:
     async def _visit(self, target: Target) -> Checked:
         """One visit, and the plan for the next."""
         self.metrics.queue.set(self.agenda.waiting)
-        # Until the visit has ended well enough to be recorded, it is as if it had failed.
-        failures = 1
-        retry_after: float | None = _STORE_PAUSE
         try:
             checked = await self._check(target)
-            failures = checked.failures if checked.outcome is CheckOutcome.FAILED else 0
-            retry_after = checked.retry_after
-        finally:
-            due_at = self.agenda.done(
-                target, self.clock.now(), failures=failures, retry_after=retry_after
-            )
+        except BaseException:
+            self.agenda.give_back(target)
+            raise
+        failed = checked.outcome is CheckOutcome.FAILED
+        due_at = self.agenda.done(
+            target,
+            self.clock.now(),
+            failures=checked.failures if failed else 0,
+            retry_after=checked.retry_after,
+        )
         await self.app.store.write(
             lambda r: r.sources.plan(
                 r.sources.id_of(target.name, target.url, target.family), due_at
@@ -528,16 +529,27 @@ class Daemon:
         self._store_works.clear()
         await self._tell_store_failed(exc)
         while not self._stop.is_set():
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stop.wait(), _STORE_PAUSE)
+            await self._nap(_STORE_PAUSE)
             try:
-                await self.app.store.write(lambda r: r.sources.touch())
+                await self.app.store.write(lambda r: r.care.prove_space(self.clock.now()))
             except StoreRefused as refused:
                 self._refuse(refused)
             except StoreError:
                 continue
             break
         self._store_works.set()
+
+    async def _nap(self, seconds: float) -> None:
+        """Wait on the injected clock, or until asked to stop."""
+        waits = [
+            asyncio.ensure_future(self.clock.sleep(seconds)),
+            asyncio.ensure_future(self._stop.wait()),
+        ]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
 
     async def _store_recovered(self) -> None:
         """A whole visit was written down: if the store was told to fail, it works again."""

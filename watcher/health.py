@@ -159,10 +159,10 @@ class Health:
         """The state at a time, for health endpoints."""
         broken = self._broken()
         status = State.OK
-        if not self._ready:
-            status = State.STARTING
-        elif broken:
+        if broken:
             status = State.FAILING
+        elif not self._ready:
+            status = State.STARTING
         elif self._stopping:
             status = State.STOPPING
         elif self._failing or self._worries:

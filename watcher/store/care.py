@@ -24,6 +24,8 @@ from watcher.store.sources import pack, unpack
 from watcher.store.standing import Standing
 
 _HOUR = 3_600
+_PROOF = 262_144
+"""Bytes that must fit before work goes on after a full disk."""
 _BATCH = 2_000
 """Rows removed in one transaction: alerts must not wait for housekeeping."""
 
@@ -153,6 +155,10 @@ class Care:
             " on conflict do update set at = excluded.at, note = excluded.note",
             (chore, to_text(at), note),
         )
+
+    def prove_space(self, now: datetime) -> None:
+        """Write as much as a large visit does: raises when the disk has no room for it."""
+        self.done("space", now, "x" * _PROOF)
 
     # --- politeness ---
 

@@ -1,0 +1,369 @@
+"""Housekeeping: backups, pruning, checks, ledger, heartbeat, gaps, and a store in trouble."""
+
+import asyncio
+import contextlib
+import os
+import resource
+import sqlite3
+from datetime import UTC, datetime
+
+import pytest
+
+from tests import lives, pages
+from tests.servers import FakeClock, Site, page
+from watcher import care
+from watcher.agenda import Target
+from watcher.channels import OPTIONS
+from watcher.config import parse
+from watcher.daemon import Daemon
+from watcher.errors import StoreRefused
+from watcher.fetch import Fetcher, FetchOptions, SystemClock
+from watcher.health import Health
+from watcher.model import Change, EventType
+from watcher.rules import compile_rule
+from watcher.store import Store, open_records
+from watcher.store.care import Spans, quick_check, verify_backup, write_backup
+from watcher.visit import App
+from watcher.watch import check
+
+NOW = datetime(2026, 10, 5, 12, tzinfo=UTC)
+OPTIONS_HTTP = FetchOptions(per_host_rate=0, allow_private=True, robots=False)
+
+
+def config_of(tmp_path, text=""):
+    return parse(
+        f'[watcher]\ndatabase = "w.db"\ntimezone = "Europe/Berlin"\n{text}'.encode(),
+        OPTIONS,
+        env={},
+        folder=tmp_path,
+    )
+
+
+@contextlib.asynccontextmanager
+async def cared(tmp_path, text="", at=NOW, rules=()):
+    """A store with one page in it, and its housekeeping."""
+    config = config_of(tmp_path, text)
+    path = tmp_path / "w.db"
+    clock = FakeClock(at)
+    store = Store(path, lambda: open_records(path, create=True, migrate=True))
+    async with (
+        Site(page(pages.trending(pages.fakes(6)))) as site,
+        Fetcher(OPTIONS_HTTP, clock=clock) as fetcher,
+    ):
+        app = App(store=store, fetcher=fetcher, rules=rules)
+        target = Target(name="t", url=f"{site.url}/papers/trending", family="t")
+        await check(app, target, clock.now())
+        health = Health(clock)
+        keeping = care.Care(app, config, clock=clock, health=health, fetcher=fetcher)
+        keeping.app, keeping.clock, keeping.health, keeping.site = app, clock, health, site
+        keeping.target, keeping.folder = target, tmp_path
+        yield keeping
+    await store.close()
+
+
+# --- backups ---------------------------------------------------------------------------------
+
+
+async def test_a_backup_is_written_each_night_in_the_watchers_zone_and_so_many_are_kept(tmp_path):
+    async with cared(tmp_path, "[backup]\nat = 03:30:00\nkeep = 3\n") as keeping:
+        for _ in range(6 * 24):
+            await keeping._nightly()
+            keeping.clock.advance(3600)
+        kept = sorted((tmp_path / "backups").glob("*.db"))
+        assert len(kept) == 3
+        # 03:30 in Berlin is 01:30 UTC in summer; the daemon looks once an hour here.
+        assert [file.name[10:13] for file in kept] == ["T02"] * 3
+        assert all(oct(file.stat().st_mode)[-3:] == "600" for file in kept)
+        assert verify_backup(kept[-1]) == 6
+        assert oct((tmp_path / "backups").stat().st_mode)[-3:] == "700"
+
+
+async def test_a_machine_that_slept_over_the_hour_makes_up_for_it_once(tmp_path):
+    async with cared(tmp_path, "[backup]\n") as keeping:
+        await keeping._nightly()
+        keeping.clock.advance(9 * 86_400)
+        for _ in range(3):
+            await keeping._nightly()
+        assert len(list((tmp_path / "backups").glob("*.db"))) == 2
+
+
+async def test_no_alert_waits_for_a_backup(tmp_path):
+    path = tmp_path / "w.db"
+    store = Store(path, lambda: open_records(path, create=True, migrate=True))
+    await store.write(
+        lambda r: r.conn.executemany(
+            "insert into learnt (name, before, body) values ('x', ?, ?)",
+            [(n, "y" * 4000) for n in range(15_000)],
+        )
+    )
+    loop = asyncio.get_running_loop()
+    copying = asyncio.ensure_future(care.in_thread(lambda: write_backup(path, tmp_path / "b.db")))
+    waits = []
+    while not copying.done():
+        began = loop.time()
+        await store.write(lambda r: r.care.done("pulse", NOW))
+        waits.append(loop.time() - began)
+        await asyncio.sleep(0.005)
+    await copying
+    assert len(waits) >= 3
+    assert sorted(waits)[len(waits) // 2] < 0.5
+    await store.close()
+    assert quick_check(tmp_path / "b.db") is None
+
+
+async def test_a_backup_that_cannot_be_written_is_told_and_tried_again(tmp_path, capsys):
+    async with cared(tmp_path, '[backup]\nfolder = "blocked"\n') as keeping:
+        (tmp_path / "blocked").write_text("no folder")
+        await keeping._carefully(keeping._nightly)
+        assert "backup_failed" in capsys.readouterr().out
+        assert any("no backup" in line for line in keeping.health.report(NOW).problems)
+        assert keeping.app.metrics.backup_failures._value.get() == 1
+        (tmp_path / "blocked").unlink()
+        await keeping._carefully(keeping._nightly)
+        assert not (tmp_path / "blocked").exists()
+        keeping.clock.advance(3700)
+        await keeping._carefully(keeping._nightly)
+        assert list((tmp_path / "blocked").glob("*.db"))
+        assert keeping.health.report(NOW).problems == ()
+
+
+async def test_the_newest_backup_is_named_wherever_it_lies(tmp_path):
+    async with cared(tmp_path, '[backup]\nfolder = "elsewhere"\n') as keeping:
+        await keeping._nightly()
+        newest = next((tmp_path / "elsewhere").glob("*.db"))
+        told = care.with_backup(StoreRefused("w.db is damaged."), keeping.config)
+        assert f"watcher restore {newest}" in str(told)
+        other = StoreRefused("another watcher (process 1) is using w.db")
+        assert care.with_backup(other, keeping.config) is other
+
+
+# --- removing --------------------------------------------------------------------------------
+
+
+async def test_pruning_keeps_papers_events_keys_and_every_signal(tmp_path):
+    rule = compile_rule("any", events=[Change.NEW])
+    async with cared(tmp_path, rules=(rule,)) as keeping:
+        app, clock = keeping.app, keeping.clock
+        for day in range(1, 120):
+            clock.advance(86_400)
+            shown = [fake.but(upvotes=fake.upvotes + day) for fake in pages.fakes(6)]
+            keeping.site.answers = page(pages.trending(shown))
+            await check(app, keeping.target, clock.now())
+        before = await app.store.read(lambda r: everything(r, clock.now()))
+        config = config_of(
+            tmp_path,
+            '[keep]\nsightings = "30d"\nplaces = "30d"\nchecks = "30d"\nmessages = "30d"\n',
+        )
+        keeping.config = config
+        await keeping._prune()
+        after = await app.store.read(lambda r: everything(r, clock.now()))
+        for name in ("papers", "events", "keys", "pairs", "counts_now", "signals"):
+            assert after[name] == before[name], name
+        assert after["sightings"] < before["sightings"] / 2
+        assert after["checks"] in (30, 31)
+        assert after["orders"] >= 1
+        assert (await app.store.read(lambda r: r.care.note("prune"))) not in (None, "0")
+        # What was told stays told.
+        clock.advance(3600)
+        assert (await check(app, keeping.target, clock.now())).told == 0
+
+
+def everything(records, now):
+    at = int(now.timestamp())
+    count = {
+        table: records.conn.execute(f"select count(*) from {table}").fetchone()[0]
+        for table in ("papers", "events", "keys", "pairs", "sightings", "checks", "orders")
+    }
+    histories = {row: records.papers.history(row, at) for row in records.papers.all_rows()}
+    recent = {
+        row: [look for look in history.looks if look.at > at - 25 * 86_400]
+        for row, history in histories.items()
+    }
+    known_then = {
+        row: [look.upvotes for look in history.looks if look.at <= at - 30 * 86_400][-1:]
+        for row, history in histories.items()
+    }
+    count["counts_now"] = {p.row: (p.upvotes, p.stars) for p in records.papers.latest()}
+    count["signals"] = (recent, known_then)
+    return count
+
+
+async def test_zero_keeps_for_ever(tmp_path):
+    async with cared(tmp_path) as keeping:
+        keeping.clock.advance(86_400 * 4000)
+        now = keeping.clock.now()
+        gone = await keeping.app.store.write(lambda r: r.care.prune(Spans(), now))
+        assert gone.total == 0
+
+
+# --- the weekly check ------------------------------------------------------------------------
+
+
+def damage(path, *, share=0.5):
+    """Garble a page in the middle of a database that nobody has open."""
+    size = path.stat().st_size
+    with path.open("r+b") as file:
+        file.seek(int(size * share) // 4096 * 4096)
+        file.write(os.urandom(8192))
+
+
+async def test_damage_is_found_within_a_week_told_and_turns_health(tmp_path):
+    async with cared(tmp_path, "[backup]\n") as keeping:
+        await keeping._weekly()
+        await keeping._nightly()
+        assert keeping.health.report(NOW).problems == ()
+        clean = keeping.app.metrics.store_sound._value.get()
+        copy = tmp_path / "copy.db"
+        write_backup(tmp_path / "w.db", copy)
+        damage(copy)
+        assert quick_check(copy) is not None
+        keeping.app.store._path = copy  # the check looks at the damaged one
+        keeping.clock.advance(8 * 86_400)
+        await keeping._weekly()
+        report = keeping.health.report(NOW)
+        assert not report.well
+        assert "damaged" in report.problems[0]
+        assert (clean, keeping.app.metrics.store_sound._value.get()) == (1, 0)
+        events = await keeping.app.store.read(lambda r: r.events.after())
+        told = [event for event in events if event.type is EventType.STORE_FAILING]
+        assert len(told) == 1
+        assert "watcher restore" in told[0].reason
+
+
+# --- a store in trouble ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("harm", ["empty", "damaged", "foreign", "newer", "text"])
+async def test_a_store_that_cannot_be_trusted_is_refused_left_alone_and_the_backup_named(
+    tmp_path, harm
+):
+    async with cared(tmp_path, '[backup]\nfolder = "elsewhere"\n') as keeping:
+        await keeping._nightly()
+        config = keeping.config
+    database = tmp_path / "w.db"
+    spoil(database, harm)
+    before = database.read_bytes()
+    with pytest.raises(StoreRefused) as refused:
+        await Daemon(config).run()
+    assert database.read_bytes() == before
+    newest = next((tmp_path / "elsewhere").glob("*.db"))
+    assert f"`watcher restore {newest}`" in str(refused.value)
+
+
+async def test_a_refused_store_ends_the_process_with_78_and_a_line(tmp_path):
+    (tmp_path / "watcher.db").write_bytes(b"")
+    path = lives.config(tmp_path, "http://127.0.0.1:9")
+    async with lives.running(path) as life:
+        assert await life.end() == 78
+        assert "is empty, where history should be" in str(life.log)
+        assert not life.notify.said("READY=1")
+
+
+def spoil(database, harm):
+    if harm == "empty":
+        database.write_bytes(b"")
+    elif harm == "damaged":
+        damage(database, share=0)
+    elif harm == "text":
+        database.write_text("dear diary\n" * 1000)
+    elif harm == "foreign":
+        database.unlink()
+        other = sqlite3.connect(database)
+        other.execute("create table songs (name)")
+        other.commit()
+        other.close()
+    elif harm == "newer":
+        with contextlib.closing(sqlite3.connect(database)) as db:
+            name = db.execute(
+                "select name from sqlite_master where name like '%migrations%' and type = 'table'"
+            ).fetchone()[0]
+            columns = [row[1] for row in db.execute(f"pragma table_info({name})")]
+            values = {"migration_set": "paper-watcher", "name": "9999_future"}
+            row = [values.get(column, "2026-11-21T00:00:00Z") for column in columns]
+            if columns[0] == "id":
+                row[0] = None
+            marks = ", ".join("?" * len(row))
+            db.execute(f"insert into {name} values ({marks})", row)
+            db.commit()
+            db.execute("pragma wal_checkpoint(truncate)")
+
+
+@contextlib.contextmanager
+def full_disk(size=16_384):
+    """No file of this process can grow beyond a few pages."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+async def test_a_full_disk_pauses_turns_health_is_told_and_all_goes_on_with_space(tmp_path):
+    mail = '[channel.me]\ntype = "maildir"\npath = "mail"\n'
+    async with lives.site() as (_, site):
+        text = lives.CONFIG.format(
+            site=site.url, every="1s", tables=mail, watcher='operator = "me"'
+        )
+        daemon = Daemon(parse(text.encode(), OPTIONS, env={}, folder=tmp_path), clock=QuickClock())
+        life = asyncio.ensure_future(daemon.run())
+        try:
+            await lives.until(lambda: good_visits(daemon))
+            with full_disk():
+                await lives.until(lambda: not report_of(daemon).well)
+                assert "written" in report_of(daemon).problems[0]
+                failed = daemon.metrics.store_errors._value.get()
+                assert failed >= 1
+                assert daemon.health.alive
+                await lives.until(lambda: letters(tmp_path))
+                done = good_visits(daemon)
+                await asyncio.sleep(0.5)
+                assert good_visits(daemon) == done
+                assert not life.done()
+            await lives.until(lambda: report_of(daemon).well)
+            await lives.until(lambda: good_visits(daemon) > done)
+            await lives.until(lambda: len(letters(tmp_path)) == 2)
+        finally:
+            daemon.stop()
+            await asyncio.wait_for(life, 20)
+    first, second = sorted(letters(tmp_path))
+    assert "cannot be written" in first
+    assert "works again" in second
+    assert quick_check(tmp_path / "watcher.db") is None
+
+
+async def test_a_disk_that_is_full_at_the_start_is_waited_for(tmp_path):
+    async with lives.site() as (_, site):
+        text = lives.CONFIG.format(site=site.url, every="1s", tables="", watcher="")
+        config = parse(text.encode(), OPTIONS, env={}, folder=tmp_path)
+        daemon = Daemon(config, clock=QuickClock())
+        with full_disk(4096):
+            life = asyncio.ensure_future(daemon.run())
+            await lives.until(lambda: not report_of(daemon).well or daemon._store_told)
+            assert not life.done()
+        try:
+            await lives.until(lambda: good_visits(daemon))
+            assert report_of(daemon).well
+        finally:
+            daemon.stop()
+            await asyncio.wait_for(life, 20)
+
+
+def report_of(daemon):
+    return daemon.health.report(datetime.now(UTC))
+
+
+def good_visits(daemon):
+    counter = daemon.metrics.checks
+    return sum(counter.labels("trending", name)._value.get() for name in ("ok", "unchanged"))
+
+
+def letters(folder):
+    return [path.read_text() for path in (folder / "mail").rglob("*") if path.is_file()]
+
+
+class QuickClock(SystemClock):
+    """A minute's wait is over in a moment."""
+
+    async def sleep(self, seconds):
+        await asyncio.sleep(min(seconds, 0.2))
