@@ -188,3 +188,18 @@ def test_entering_the_top_ten_from_below_needs_more_than_the_noise_of_ranks(
     got = growth.signals(seen, NOW, baseline=PRIOR, trending=frozenset({7}))
     assert got.entered_top == entered
     assert growth.signals(seen, NOW, baseline=PRIOR).entered_top is None
+
+
+def test_an_inexact_listing_is_judged_by_the_oldest_age_it_may_have():
+    day = 20_000 * growth.DAY
+    seen = day + 19 * growth.HOUR
+    looks = (Look(at=seen, source=1, upvotes=40),)
+
+    def at_first_sight(exact):
+        history = History(listed_at=seen, listed_exact=exact, first_seen_at=seen, looks=looks)
+        return growth.signals(history, seen, baseline=growth.PRIOR)
+
+    vague, exact = at_first_sight(False), at_first_sight(True)
+    assert vague.age_h == exact.age_h == 0
+    assert vague.multiplier < 3 < exact.multiplier
+    assert vague.multiplier == 40 / growth.PRIOR.expected(19.0)

@@ -244,10 +244,10 @@ class Case:
 
     def surely(self, rule: Rule) -> bool | None:
         """The lower bound of the multiplier reaches the need, by the table of votes per age."""
-        upvotes, age_s = self.upvotes, self.age_s
+        upvotes, age_s = self.upvotes, growth.oldest_age(self.subject.history, self.moment.now)
         if upvotes is not None and upvotes < growth.RISING_FLOOR:
             return False
-        if upvotes is None or age_s is None or age_s < 0:
+        if upvotes is None or age_s is None or self.age_s is None or self.age_s < 0:
             return None
         needed = growth.bar(self.moment.baseline, rule.min_multiplier).needed(age_s)
         return needed is not None and upvotes >= needed

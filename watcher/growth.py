@@ -340,14 +340,16 @@ def signals(
     """Compute the signals of a paper at ``now`` (Unix seconds); looks after it are ignored.
 
     ``trending`` names the sources whose page is a trending list; only there can a paper
-    enter the top. Without a listing, age, multiplier and lower bound are unknown.
+    enter the top. Without a listing, age, multiplier and lower bound are unknown; of an
+    inexact one, these two are those of the oldest age it may have (``oldest_age``).
     """
     upvotes = count_at(history.looks, now)
     listed_at = history.listed_at
     age_s = None if listed_at is None else now - listed_at
     expected = None
-    if upvotes is not None and age_s is not None:
-        expected = baseline.expected(age_s / HOUR)
+    oldest_s = oldest_age(history, now)
+    if upvotes is not None and oldest_s is not None:
+        expected = baseline.expected(oldest_s / HOUR)
     return Signals(
         age_h=None if age_s is None else age_s / HOUR,
         age_exact=history.listed_exact,
@@ -361,6 +363,18 @@ def signals(
         percentile=_percentile(history, now),
         entered_top=_entered_top(history, now, trending) if trending else None,
     )
+
+
+def oldest_age(history: History, now: int) -> int | None:
+    """Seconds since the listing at most; None without one.
+
+    Where only the first sight of a listing is known, it may have been there since its day
+    began: "surely" must hold for that age too.
+    """
+    listed_at = history.listed_at
+    if listed_at is None:
+        return None
+    return now - (listed_at if history.listed_exact else listed_at // DAY * DAY)
 
 
 def count_at(looks: Sequence[Look], at: int) -> int | None:

@@ -147,7 +147,7 @@ def _reason_rising(rule: Rule, case: Case) -> str:
     signals = case.signals
     bound = _floor(signals.lower_bound or 0.0, rule.min_multiplier)
     return (
-        f"{_votes(case.upvotes)} in {_span(case.age_s or 0)}, surely {bound} × the usual for "
+        f"{_votes(case.upvotes)} in {_oldest(case)}, surely {bound} × the usual for "
         f"papers of this age ({_times(signals.multiplier or 0.0)})"
     )
 
@@ -194,6 +194,13 @@ def _entered(case: Case, rank: int) -> str:
         if below:
             return f"entered the trending top {growth.TOP} at {rank} from {place.rank}"
     return f"entered the trending top {growth.TOP} at {rank}"
+
+
+def _oldest(case: Case) -> str:
+    """How old the paper is, or may be: what "surely" has to hold for."""
+    history = case.subject.history
+    age_s = growth.oldest_age(history, case.moment.now) or 0
+    return _span(age_s) if history.listed_exact else f"at most {_span(age_s)}"
 
 
 def _age(case: Case) -> str:
