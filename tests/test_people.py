@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests import makers
@@ -23,9 +23,12 @@ from watcher.wants import (
     Purpose,
     SubscriberState,
     Tokens,
+    Wanting,
+    Window,
     Wishes,
     begins_anew,
     checked,
+    choose,
     handle_of,
     mask,
     next_due,
@@ -324,6 +327,76 @@ async def test_a_muted_topic_is_left_out_until_its_mute_ends(house):
     house.clock.move(days=1)
     await house.round()
     assert [papers for _, papers in await house.mail()] == [[2], [3]]
+
+
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["vote", "event", "look"]),
+        st.integers(0, 1),
+        st.sampled_from([1, 15, 25]),
+        st.sampled_from([1, 1, 60]),
+    ),
+    max_size=40,
+)
+"""What happens some minutes apart: votes for a paper, a change of it, a look for the reader."""
+
+
+@settings(max_examples=500)
+@given(STEPS, st.sampled_from([0, 20, 40]), st.sampled_from([None, "paper"]))
+def test_over_any_history_each_change_is_told_once_and_none_is_lost(steps, need, query):
+    told, papers = _live(steps, need, query)
+    assert len(told) == len(set(told))
+    for row, votes in papers.items():
+        enough = [at for at, count in votes if count >= need]
+        if query and enough:
+            assert (row, EventType.NEW) in told
+
+
+def _live(steps, need, query):
+    """A reader's days: ``(what was told, the votes of each paper)``."""
+    now, cursor, since, told_cursor = NOW, 0, NOW - timedelta(hours=1), 0
+    votes, events, told = {}, [], []
+
+    def votes_at(at):
+        return {row: max([c for t, c in seen if t <= at], default=0) for row, seen in votes.items()}
+
+    def paper(row):
+        seen = votes[row]
+        return makers.paper(row, upvotes=seen[-1][1], first_seen_at=seen[0][0], title="A paper")
+
+    def look():
+        nonlocal since, told_cursor
+        horizon = now - timedelta(minutes=3)
+        window = Window(
+            now=now,
+            horizon=horizon,
+            events=tuple(msgspec.structs.replace(e, paper=paper(e.paper.row)) for e in events),
+            young=tuple(paper(row) for row in votes),
+            votes_at=votes_at,
+        )
+        want = Wanting(topics=("alignment",) if query is None else (), query=query,
+                       min_upvotes=need, cursor=told_cursor, since=since)  # fmt: skip
+        told.extend((e.paper.row, e.type) for e in choose(want, window))
+        since, told_cursor = horizon, cursor
+
+    for kind, row, number, minutes in steps:
+        now += timedelta(minutes=minutes)
+        seen = votes.setdefault(row, [(now, 0)])
+        if kind == "vote":
+            seen.append((now, seen[-1][1] + number))
+        elif kind == "event" and not any(e.paper.row == row for e in events):
+            cursor += 1
+            counts = Counts(upvotes=seen[-1][1])
+            events.append(makers.event(cursor, paper=paper(row), counts=counts, at=now))
+        elif kind == "look":
+            look()
+    now += timedelta(minutes=30)
+    look()
+    if query is None:
+        for event in events:
+            if votes[event.paper.row][-1][1] >= need:
+                assert (event.paper.row, event.type) in told
+    return told, votes
 
 
 # --- just before sending ------------------------------------------------------------------

@@ -51,9 +51,9 @@ RULES = (
     ),
 )
 SOURCES = (
-    Source(name="daily", url="https://site.example/papers", every=timedelta(hours=1)),
-    Source(name="trending", url="https://site.example/papers/trending", every=timedelta(hours=1)),
-    Source(name="broken", url="https://site.example/papers?q=nothing", every=timedelta(hours=2)),
+    Source(name="daily", url="https://site.example/papers", every=timedelta(hours=3)),
+    Source(name="trending", url="https://site.example/papers/trending", every=timedelta(hours=3)),
+    Source(name="broken", url="https://site.example/papers?q=nothing", every=timedelta(hours=3)),
 )
 
 

@@ -1,12 +1,15 @@
 """The pages in a real Chromium: someone subscribes, gets mail, mutes and leaves; others look.
 
 Every test also fails on an error of the console, or a request to another host.
+``python -m tests.browser.test_web_browser`` takes the screenshots of docs/web.md anew.
 """
 
+import asyncio
 import contextlib
 import re
 import shutil
 import socket
+import tempfile
 from pathlib import Path
 
 import aiohttp
@@ -18,7 +21,17 @@ from tests.conftest import ROOT
 from tests.hostile import MARK, TITLES
 from tests.smtp_server import Mode, smtp_server
 from tests.test_web_pages import _hostile
-from tests.webworld import NOW, TOKEN, FixedClock, copy_of, open_to_readers, seeded, serving
+from tests.webworld import (
+    NOW,
+    TOKEN,
+    FixedClock,
+    changed,
+    copy_of,
+    open_to_readers,
+    seeded,
+    serving,
+)
+from watcher.config.secrets import Secret
 from watcher.config.values import Listen
 from watcher.daemon import open_channels
 from watcher.deliver import Deliverer, Surroundings
@@ -26,7 +39,7 @@ from watcher.model import Counts, Event, EventType
 from watcher.owed import plan_of
 from watcher.people import Readers, hold_round
 from watcher.store import open_records
-from watcher.wants import Purpose, SubscriberState, Wishes
+from watcher.wants import Purpose, SubscriberState, Wishes, next_due
 from watcher.web.app import keys_of
 
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
@@ -314,3 +327,64 @@ async def test_no_page_is_wider_than_its_screen(path):
                     await page.set_viewport_size({"width": width, "height": 800})
                     wide = await page.evaluate("document.documentElement.scrollWidth - innerWidth")
                     assert wide <= 0, (route, width)
+
+
+SHOTS = [
+    ("today-wide-light", "/", 1200, 860, "light"),
+    ("today-phone-dark", "/", 390, 844, "dark"),
+    ("paper-wide-dark", "{paper}", 1200, 1060, "dark"),
+    ("paper-phone-light", "{paper}", 390, 1100, "light"),
+    ("rule-wide-light", "/rules/fast?try=1&min_upvotes=60&min_multiplier=3", 1200, 900, "light"),
+    ("preferences-phone-light", "{preferences}", 390, 844, "light"),
+]
+
+
+BEARER = {"Authorization": f"Bearer {TOKEN}"}
+READERS_SEE = ("/subscribe", "{preferences}")
+
+
+async def take_screenshots(folder):
+    """The pages as docs and README show them, into a folder."""
+    with tempfile.TemporaryDirectory() as place:
+        web = {"public_url": None, "token": None, "subscribe": "mail"}
+        async with (
+            serving(copy_of(seeded(), Path(place)), **web) as (running, context),
+            async_playwright() as playwright,
+        ):
+            browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGS)
+            changed(context, public_url="http://127.0.0.1")
+            changed(context, token=Secret(TOKEN))
+            where = await _places(context)
+            for name, route, width, height, scheme in SHOTS:
+                page = await browser.new_page(
+                    viewport={"width": width, "height": height},
+                    color_scheme=scheme,
+                    timezone_id="Europe/Berlin",
+                    extra_http_headers={} if route in READERS_SEE else BEARER,
+                )
+                await page.goto(running.url + route.format(**where))
+                await page.screenshot(path=str(folder / f"web-{name}.png"))
+                await page.close()
+            await browser.close()
+
+
+async def _places(context):
+    """Addresses of a paper worth looking at and of somebody's preferences."""
+    tokens = await keys_of(context)
+
+    def look(r):
+        wishes = Wishes(topics=("fast", "agents & tools"), timezone="Europe/Berlin")
+        row = r.people.ask("ada@example.org", wishes, handle="h" * 12, nonce="", now=NOW)
+        r.people.activate(row, wishes, NOW, due_at=next_due(wishes, NOW), anew=True)
+        told = [e for e in r.pages.latest_of("fast", limit=200) if e.type is EventType.RISING]
+        best = max(told, key=lambda e: len(r.papers.history(e.paper.row).looks))
+        return best.paper.name
+
+    return {
+        "paper": f"/papers/{await context.store.write(look)}",
+        "preferences": f"/p/{tokens.make(Purpose.PREFERENCES, 'h' * 12)}",
+    }
+
+
+if __name__ == "__main__":
+    asyncio.run(take_screenshots(SCREENSHOTS))

@@ -160,29 +160,35 @@ def _band(known: Sequence[Band], x: _Scale, y: _Scale) -> list[Markup]:
     ]
 
 
+_WEIGHT = {"rising": 0, "resurging": 1, "new": 2}
+
+
 def _marks(marks: Iterable[Mark], frame: Frame, x: _Scale, y: _Scale) -> list[Markup]:
-    parts = []
-    for mark in marks:
+    """A dot for each mark; where two labels would overlap, only the weightier one is written."""
+    parts: list[Markup] = []
+    labels: list[tuple[float, float]] = []
+    for mark in sorted(marks, key=lambda mark: _WEIGHT.get(mark.kind, 3)):
         cx, cy = x(mark.age_h), y(mark.votes)
-        left = cx > frame.width * 0.75
-        # A curve goes up to the right: the label stands below it, or above near the axis.
-        below = cy + 18 < frame.y(0)
-        parts.append(
-            Markup(
-                '<g class="mark {}"><title>{}</title><circle cx="{}" cy="{}" r="5"/>'
-                '<text x="{}" y="{}" text-anchor="{}">{}</text></g>'
-            ).format(
-                mark.kind,
-                clean(mark.label),
-                f"{cx:.1f}",
-                f"{cy:.1f}",
-                f"{cx - 8 if left else cx + 8:.1f}",
-                f"{cy + 15 if below else cy - 8:.1f}",
-                "end" if left else "start",
-                mark.kind,
-            )
-        )
+        crowded = any(abs(cx - at) < 75 and abs(cy - height) < 16 for at, height in labels)
+        parts.insert(0, _mark(mark, frame, (cx, cy), labelled=not crowded))
+        labels.append((cx, cy))
     return parts
+
+
+def _mark(mark: Mark, frame: Frame, place: tuple[float, float], *, labelled: bool) -> Markup:
+    cx, cy = place
+    left = cx > frame.width * 0.75
+    # A curve goes up to the right: the label stands below it, or above near the axis.
+    below = cy + 18 < frame.y(0)
+    text = Markup('<text x="{}" y="{}" text-anchor="{}">{}</text>').format(
+        f"{cx - 8 if left else cx + 8:.1f}",
+        f"{cy + 15 if below else cy - 8:.1f}",
+        "end" if left else "start",
+        mark.kind,
+    )
+    return Markup(
+        '<g class="mark {}"><title>{}</title><circle cx="{}" cy="{}" r="5"/>{}</g>'
+    ).format(mark.kind, clean(mark.label), f"{cx:.1f}", f"{cy:.1f}", text if labelled else "")
 
 
 def _y_axis(ticks: Sequence[int], frame: Frame, y: _Scale) -> list[Markup]:
@@ -307,11 +313,11 @@ def bars(values: Sequence[tuple[str, int]], *, label: str, height: int = 56) -> 
 
 def strip(cells: Sequence[tuple[str, str]], *, label: str) -> Markup:
     """A row of cells, one per stretch of time: ``(outcome, words)``; ``label`` describes it all."""
-    wide, tall = 7, 22
+    wide, tall = 10, 22
     parts = [
         Markup(
             '<rect class="cell {}" x="{}" y="0" width="{}" height="{}"><title>{}</title></rect>'
-        ).format(outcome, i * wide, wide - 1.5, tall, words)
+        ).format(outcome, i * wide, wide - 1, tall, words)
         for i, (outcome, words) in enumerate(cells)
     ]
     return Markup(

@@ -18,6 +18,7 @@ from aiohttp import web
 from watcher.channels.mime import ascii_address
 from watcher.config.values import BadValue, read_address
 from watcher.model import Letter, Value
+from watcher.rules import Rule
 from watcher.store import Records
 from watcher.store.ledger import Words
 from watcher.telemetry import log
@@ -117,17 +118,15 @@ def _choices(context: WebContext) -> dict[str, object]:
 
 def topics_of(context: WebContext) -> tuple[Topic, ...]:
     """The rules as readers may choose them."""
+    return tuple(Topic(name=rule.name, words=_topic_words(rule)) for rule in context.rules)
+
+
+def _topic_words(rule: Rule) -> str:
+    """``new, rising: matches agent* OR tool*``."""
     told = ("matches", "always tells", "but never")
-    return tuple(
-        Topic(
-            name=rule.name,
-            words="; ".join(
-                f"{name} {clip(clean(need), 160)}" for name, need in asks_of(rule) if name in told
-            )
-            or "every paper",
-        )
-        for rule in context.rules
-    )
+    asked = [f"{name} {clip(clean(need), 160)}" for name, need in asks_of(rule) if name in told]
+    kinds = ", ".join(change.value for change in rule.events)
+    return f"{kinds}: {'; '.join(asked) or 'every paper'}"
 
 
 @cache
