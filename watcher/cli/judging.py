@@ -19,7 +19,6 @@ from watcher.cli.common import (
     print_json_lines,
     read_config,
     records_of,
-    table,
 )
 from watcher.cli.looking import find_paper
 from watcher.cli.reading import Moment
@@ -208,20 +207,15 @@ def _print_events(shown: Sequence[Event]) -> None:
     if not shown:
         out.print("nothing was told")
         return
-    made = table(None, [("cursor", "right"), "at (UTC)", "kind", "rule", "paper", "reason"])
     for event in shown:
         name = event.paper.name if event.paper else event.subject or ""
+        title = f" {escape(event.paper.title)}" if event.paper else ""
+        rule = f" [bold]{escape(event.rule)}[/]" if event.rule else ""
         known = " (known from the start)" if event.known else ""
-        title = f"{escape(event.paper.title)}\n" if event.paper else ""
-        made.add_row(
-            str(event.cursor),
-            f"{event.at:%d %b %H:%M}",
-            event.type.kind,
-            escape(event.rule or "–"),
-            escape(name),
-            f"{title}[dim]{escape(event.reason)}{known}[/]",
+        out.print(
+            f"{event.cursor:>6}  {event.at:%d %b %H:%M}  {event.type.kind:<9}{rule}"
+            f" {escape(name)}{title}\n{'':8}[dim]{escape(event.reason)}{known}[/]"
         )
-    out.print(made)
     out.print(f"--after {shown[-1].cursor} goes on from here")
 
 

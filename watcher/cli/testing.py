@@ -45,6 +45,7 @@ _SHOWN = 10
     type=click.Path(path_type=Path),
     help="Another config.toml: its rules, before the history there is.",
 )
+@click.option("-v", "--verbose", count=True, expose_value=False, help="Accepted, as everywhere.")
 @click.option("--since", type=Moment(), help="Speak of the time from then on.")
 @click.option("--series", type=click.Path(path_type=Path), help="A CSV of foreign counts instead.")
 @click.option("--learn", type=click.Path(path_type=Path), help="A CSV to learn from before it.")
