@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 import threading
@@ -117,6 +118,14 @@ def fetch_options(config: Config) -> FetchOptions:
     )
 
 
+def _reading_threads() -> ThreadPoolExecutor | None:
+    """Threads to inflate and read pages on; None on a single core, where they only cost."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    if cores == 1:
+        return None
+    return ThreadPoolExecutor(2, thread_name_prefix="reader")
+
+
 class Daemon:
     """Everything that runs, over one config. ``run`` and ``once`` are its two lives."""
 
@@ -174,6 +183,9 @@ class Daemon:
                         group.create_task(self.heartbeat.run()),
                     ]
                     self._web = await self._open_web()
+                    # What is there by now stays there: the garbage collector need not walk it.
+                    gc.collect()
+                    gc.freeze()
                     self.health.begin()
                     log.info("daemon_ready", sources=len(self.config.sources))
                     await self._stop.wait()
@@ -248,7 +260,7 @@ class Daemon:
         """The store, the fetcher and the agenda, for as long as the block lasts."""
         lock, store = await self._open_store(patient=patient)
         keeper = keeper_of(self.config)
-        threads = ThreadPoolExecutor(2, thread_name_prefix="reader")
+        threads = _reading_threads()
         try:
             try:
                 async with Fetcher(
@@ -290,7 +302,8 @@ class Daemon:
                 await store.close()
                 keeper.close()
         finally:
-            threads.shutdown(wait=False, cancel_futures=True)
+            if threads is not None:
+                threads.shutdown(wait=False, cancel_futures=True)
             lock.release()
             if self._last_resort is not None:
                 self._last_resort.cancel()

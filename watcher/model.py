@@ -15,8 +15,9 @@ from enum import StrEnum
 import msgspec
 
 
-class Value(msgspec.Struct, frozen=True, kw_only=True):
-    """Base of every noun: immutable and comparable by value.
+class Value(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Base of every noun: immutable and comparable by value. Values form no cycles, so the
+    garbage collector need not watch them.
 
     ``kw_only`` is not inherited in msgspec, so each noun says it itself.
     """

@@ -89,9 +89,11 @@ async def _look(app: App, visit: Visit, memory: Memory) -> tuple[Page | NotModif
 
 
 async def _read(app: App, page: Page, target: Target, memory: Memory, now: datetime) -> Seen:
-    """Inflate and read a page on a thread: both let the event loop run."""
-    loop = asyncio.get_running_loop()
+    """Inflate and read a page, on a thread where there are any: most of it needs no GIL."""
     means = Means(app.keeper, app.memos.of(target.name, now), _compares(app, memory, now))
+    if app.threads is None:
+        return read_page(page, target, memory, now, means)
+    loop = asyncio.get_running_loop()
     return await loop.run_in_executor(app.threads, read_page, page, target, memory, now, means)
 
 
