@@ -290,3 +290,19 @@ def test_a_copied_store_is_replayed_as_the_original(tmp_path):
     shutil.copy(path, copy)
     assert replayed(copy, rules) == replayed(path, rules)
     assert replayed(path, rules), "a history in which nothing happens proves nothing"
+
+
+def test_a_card_without_id_that_bears_a_papers_first_title_is_that_paper(tmp_path):
+    """Known by its title first, then by its id, then renamed: its old title is still its name."""
+    first = pages.Fake(id="2610.00001", title="Tidal clocks", opened=START)
+    renamed = first.but(title="Borrowed moons")
+    hour = timedelta(hours=1)
+    steps = [
+        Step(at=START, source="search", body=pages.dump([first], today=START.date())),
+        Step(at=START + hour, source="api", body=page_of("api", [first], START)),
+        Step(at=START + 2 * hour, source="api", body=page_of("api", [renamed], START)),
+        Step(at=START + 3 * hour, source="search", body=pages.dump([first], today=START.date())),
+    ]
+    done = live(tmp_path / "w.db", steps, [RULES["everything"]])
+    assert [checked.outcome for checked in done] == [CheckOutcome.OK] * 4
+    assert [checked.fresh for checked in done] == [1, 0, 0, 0]
