@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests import pages
 from tests.servers import FakeClock, Site, page
 from watcher import accounting, care
-from watcher.agenda import Target
+from watcher.agenda import Agenda, Target
 from watcher.archive import Archive, Keeper
 from watcher.channels import OPTIONS
 from watcher.config import parse
@@ -31,7 +31,9 @@ from watcher.gaps import (
     together,
 )
 from watcher.health import Health
-from watcher.model import CheckOutcome, EventType
+from watcher.model import Change, CheckOutcome, EventType, PageKind
+from watcher.rules import compile_rule
+from watcher.store import Check as StoredCheck
 from watcher.store import Store, open_records
 from watcher.visit import Alert, App
 from watcher.watch import Checked, check
@@ -361,6 +363,110 @@ async def test_the_account_of_an_outage_is_that_of_the_records(tmp_path):
             "7 of 18 checks ok, 6 papers seen, 0 told, 0 waiting",
             "no data 08:00–14:00; no paper is known to be missed",
         )
+
+
+# --- days that were missed -------------------------------------------------------------------
+
+
+def daily(tmp_path, url="https://huggingface.co/papers"):
+    return parse(
+        f'[[source]]\nname = "daily"\nurl = "{url}"\nevery = "30m"\n'.encode(),
+        OPTIONS,
+        env={},
+        folder=tmp_path,
+    )
+
+
+def records_with(tmp_path, *visits_of):
+    """Records in which targets were seen well at some times."""
+    records = open_records(tmp_path / "w.db", create=True, migrate=True)
+    with records.transaction():
+        for name, moment in visits_of:
+            source = records.sources.id_of(name, "https://huggingface.co/papers", "daily")
+            records.sources.succeed(source, moment, cards=3)
+            records.sources.record_check(
+                StoredCheck(source=source, at=moment, outcome=CheckOutcome.OK, cards=3)
+            )
+    return records
+
+
+def test_days_missed_for_longer_than_is_followed_are_fetched_once_within_the_rate(tmp_path):
+    config = daily(tmp_path)
+    start = datetime(2026, 9, 1, 13, tzinfo=UTC)
+    with records_with(tmp_path, ("daily", start), ("daily@2026-09-05", start)) as records:
+        now = datetime(2026, 9, 21, 8, tzinfo=UTC)
+        missed = accounting.missed_days(records, config, now)
+        # 1 September was seen after noon, the 5th by its page, the last week is followed anyway.
+        wanted = [date(2026, 9, day) for day in (2, 3, 4, *range(6, 14))]
+        assert missed == {"daily": tuple(wanted)}
+        agenda = Agenda(config, now=now, due={}, missed=missed)
+        taken = []
+        while (target := agenda.take(now)) is not None:
+            taken.append(target)
+            agenda.done(target, now, failures=0)
+        days = [target.day for target in taken if target.day]
+        assert set(wanted) < set(days)
+        assert len(days) == len(set(days)) == len(wanted) + 7
+        assert "/papers/date/2026-09-02" in {target.url.rpartition("co")[2] for target in taken}
+        # Seen once, they are not visited again.
+        later = now + timedelta(hours=30)
+        agenda.follow(later)
+        assert not set(wanted[:-1]) & {agenda.target(name).day for name in agenda.names()}
+
+
+def test_a_missed_day_that_fails_is_tried_again_and_given_up_in_the_end(tmp_path):
+    config = daily(tmp_path)
+    now = datetime(2026, 9, 21, 8, tzinfo=UTC)
+    start = datetime(2026, 9, 10, 13, tzinfo=UTC)
+    with records_with(tmp_path, ("daily", start)) as records:
+        missed = accounting.missed_days(records, config, now)
+        assert missed == {"daily": (date(2026, 9, 11), date(2026, 9, 12), date(2026, 9, 13))}
+        agenda = Agenda(config, now=now, due={}, missed=missed)
+        target = agenda.target("daily@2026-09-11")
+        agenda.done(target, now, failures=1)
+        assert agenda.due_at(target.name) > now
+        with records.transaction():
+            source = records.sources.id_of("daily@2026-09-11", "", "daily")
+            for _ in range(3):
+                records.sources.fail(source, now, "404")
+        again = accounting.missed_days(records, config, now)
+        assert again == {"daily": (date(2026, 9, 12), date(2026, 9, 13))}
+
+
+async def test_what_a_missed_day_shows_is_told_late_and_what_was_seen_is_not(tmp_path):
+    rule = compile_rule("any", events=[Change.NEW])
+    async with watching(tmp_path, ("daily",)) as visit:
+        visit.app.use_rules([rule])
+        site = visit.sites[0]
+
+        async def see(day, fakes, *, past=False):
+            site.answers = page(pages.grid_2026(fakes, day))
+            name = f"daily@{day}" if past else "daily"
+            target = Target(
+                name=name,
+                url=f"{site.url}/papers/{name}",
+                family="daily",
+                day=day if past else None,
+                kind=PageKind.DAILY,
+            )
+            await check(visit.app, target, visit.clock.now())
+
+        first, missed, last = (
+            [fake.but(submitted=None, opened=None) for fake in pages.fakes(3, seed=n)]
+            for n in (21, 22, 23)
+        )
+        missed = [fake.but(id=f"2610.2000{n}") for n, fake in enumerate(missed)]
+        last = [fake.but(id=f"2610.3000{n}") for n, fake in enumerate(last)]
+        await see(date(2026, 10, 5), first)
+        visit.clock.advance(3 * 86_400)
+        await see(date(2026, 10, 8), last)
+        await see(date(2026, 10, 6), missed, past=True)
+        events = list(await visit.app.store.read(lambda r: r.events.after(known=False)))
+        late = {event.paper.title: event.late for event in events}
+        assert late == {
+            **{fake.title: False for fake in last},
+            **{fake.title: True for fake in missed},
+        }
 
 
 # --- the heartbeat ---------------------------------------------------------------------------

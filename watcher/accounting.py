@@ -7,9 +7,9 @@ what became of the times without data. Reads the records; writes and decides not
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
-from watcher.agenda import day_pages
+from watcher.agenda import FOLLOW, day_pages
 from watcher.config import Config, Source, effective_intervals
 from watcher.gaps import (
     CaughtUp,
@@ -28,6 +28,10 @@ from watcher.store import Records
 
 LONGEST = timedelta(days=31)
 """An account never goes further back."""
+CATCH_UP = timedelta(days=60)
+"""Days longer ago are not fetched any more."""
+GIVEN_UP = 3
+"""Failures after which a past day has no page."""
 SHOWN = 3
 """Gaps told one by one; the longest come first when there are more."""
 
@@ -143,3 +147,38 @@ def _missed(records: Records, name: str, gap: Gap) -> int:
     ]
     first = gap.until + timedelta(microseconds=1)
     return could_have_missed(gap, usual, records.care.fresh_between(state.id, gap.until, first))
+
+
+def missed_days(records: Records, config: Config, now: datetime) -> dict[str, tuple[date, ...]]:
+    """Per daily source the days of the last two months that nobody has seen.
+
+    Only days after the source's first visit and before those that are followed anyway; a day
+    that failed three times has no page.
+    """
+    today = now.astimezone(UTC).date()
+    begun = records.care.done_at("catch-up")
+    going_on = begun is not None and timedelta(0) <= now - begun < timedelta(days=3)
+    found = {}
+    for source in config.sources:
+        state = records.sources.state(source.name)
+        if day_pages(source) is None or state is None or state.first_ok_at is None:
+            continue
+        span = FOLLOW if source.follow is None else source.follow
+        away = state.last_ok_at is not None and now - state.last_ok_at > span
+        if not span or not (away or going_on):
+            continue
+        begin = max(state.first_ok_at.astimezone(UTC).date(), today - CATCH_UP)
+        days = [begin + timedelta(days=n) for n in range((today - span - begin).days)]
+        found[source.name] = tuple(
+            day for day in days if _is_unseen(records, source, state.id, day)
+        )
+    return {name: days for name, days in found.items() if days}
+
+
+def _is_unseen(records: Records, source: Source, main: int, day: date) -> bool:
+    past = records.sources.state(f"{source.name}@{day}")
+    if past is not None and (past.last_ok_at is not None or past.failures >= GIVEN_UP):
+        return False
+    begin = datetime.combine(day, time(12), UTC)
+    # The list of a day is complete at its end: seen then, it was seen.
+    return not records.care.good_checks(main, begin, begin + timedelta(hours=12))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import heapq
 import random
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
@@ -60,9 +60,20 @@ class Agenda:
     """All targets and when each is due. ``take`` hands out work, ``done`` plans it anew."""
 
     def __init__(
-        self, config: Config, *, now: datetime, due: Mapping[str, datetime | None], seed: int = 0
+        self,
+        config: Config,
+        *,
+        now: datetime,
+        due: Mapping[str, datetime | None],
+        missed: Mapping[str, Collection[date]] | None = None,
+        seed: int = 0,
     ) -> None:
-        """``due`` holds what is stored of each target's next visit; without it, it is due now."""
+        """``due`` holds what is stored of each target's next visit; without it, it is due now.
+
+        ``missed`` holds days of daily sources that are past following and were never seen: each
+        is visited until it went well once.
+        """
+        self._missed = {name: set(days) for name, days in (missed or {}).items()}
         self._config = config
         self._zone = config.watcher.timezone
         self._slots = config.fetch.per_host_concurrency
@@ -129,6 +140,7 @@ class Agenda:
         self._day = today
         for source in self._config.sources:
             wanted = dict(past_days(source, today, self._intervals[source.name]))
+            wanted |= dict(missed_days(source, self._missed.get(source.name, ())))
             for name in [n for n in self._entries if n.startswith(f"{source.name}@")]:
                 if name not in {target.name for target in wanted}:
                     del self._entries[name]
@@ -180,6 +192,11 @@ class Agenda:
         self._busy[target.host] = max(self._busy[target.host] - 1, 0)
         entry = self._entries.get(target.name)
         if entry is None:
+            return now
+        missed = self._missed.get(target.family, set())
+        if target.day in missed and not failures:
+            missed.discard(target.day)
+            del self._entries[target.name]
             return now
         entry.under_way = False
         entry.due_at = self._next(entry, now, failures, retry_after)
@@ -258,16 +275,26 @@ def past_days(source: Source, today: date, every: timedelta) -> Iterable[tuple[T
     for age in range(1, span.days + 1):
         day = today - timedelta(days=age)
         pace = max(every, min(max(every * 2**age, timedelta(hours=1)), _SLOWEST))
-        yield (
-            Target(
-                name=f"{source.name}@{day.isoformat()}",
-                url=page_of(day),
-                family=source.name,
-                kind=source.kind or PageKind.DAILY,
-                day=day,
-            ),
-            pace,
-        )
+        yield _past_day(source, day, page_of(day)), pace
+
+
+def missed_days(source: Source, days: Iterable[date]) -> Iterable[tuple[Target, timedelta]]:
+    """Days that are past following and were never seen, each until it went well once."""
+    page_of = day_pages(source)
+    if page_of is None:
+        return
+    for day in sorted(days, reverse=True):
+        yield _past_day(source, day, page_of(day)), _SLOWEST
+
+
+def _past_day(source: Source, day: date, url: str) -> Target:
+    return Target(
+        name=f"{source.name}@{day.isoformat()}",
+        url=url,
+        family=source.name,
+        kind=source.kind or PageKind.DAILY,
+        day=day,
+    )
 
 
 def day_pages(source: Source) -> Callable[[date], str] | None:

@@ -23,7 +23,7 @@ import msgspec
 from apscheduler.executors.asyncio import AsyncIOExecutor
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
-from watcher.accounting import footer_of
+from watcher.accounting import footer_of, missed_days
 from watcher.agenda import Agenda, Target
 from watcher.care import Care, Heartbeat, cry, keeper_of, with_backup
 from watcher.channels import open_channel
@@ -427,7 +427,14 @@ class Daemon:
     async def _plan(self, config: Config | None = None, *, due_now: bool = False) -> Agenda:
         """The agenda of a config, from what the store remembers of each target."""
         config = config or self.config
-        states = await self.app.store.read(lambda r: r.sources.states())
+        now = self.clock.now()
+        states, missed = await self.app.store.read(
+            lambda r: (r.sources.states(), missed_days(r, config, now))
+        )
+        for name, days in missed.items():
+            log.info("gap_found", source=name, days=len(days), first=str(days[0]))
+        if missed:
+            await self.app.store.write(lambda r: r.care.done("catch-up", now))
         names = {source.name for source in config.sources}
         last_ok = [s.last_ok_at for s in states if s.name in names and s.last_ok_at]
         self.health.remember(max(last_ok, default=None))
@@ -435,7 +442,7 @@ class Daemon:
             state.name: None if due_now and state.name in names else state.next_due_at
             for state in states
         }
-        return Agenda(config, now=self.clock.now(), due=due, seed=hash(str(self.clock.now())))
+        return Agenda(config, now=now, due=due, missed=missed, seed=hash(str(now)))
 
     # --- the clock ---
 

@@ -9,8 +9,10 @@ the same decisions. Must not know SQL, channels or where its papers come from.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, time, timedelta
 from typing import Protocol
+
+import msgspec
 
 from watcher import growth
 from watcher.agenda import Target
@@ -19,6 +21,9 @@ from watcher.clock import to_unix
 from watcher.judgement import Decision, decide
 from watcher.model import Value
 from watcher.rules import Rule
+
+MISSED_AFTER = 2 * growth.HOUR
+"""A paper of a past day first seen so long after its listing was missed in its time."""
 
 
 class Ledger(Protocol):
@@ -80,7 +85,31 @@ def hear(
     decisions = decide(rules, subjects, moment, matches=matches)
     for rule in first:
         ledger.keep_pair(rule.name, target.name, rule.fingerprint, now)
-    return decisions
+    return decisions if target.day is None else _marked_late(decisions, subjects, hearing)
+
+
+def _marked_late(
+    decisions: Sequence[Decision], subjects: Sequence[Subject], hearing: Hearing
+) -> tuple[Decision, ...]:
+    """Decisions about a past day, late where nobody was looking when the paper was listed."""
+    now = to_unix(hearing.now)
+    missed = {s.paper.row for s in subjects if _was_missed(s, hearing.target, now)}
+    return tuple(
+        msgspec.structs.replace(d, late=True) if d.paper in missed and not d.known else d
+        for d in decisions
+    )
+
+
+def _was_missed(subject: Subject, target: Target, now: int) -> bool:
+    """Whether a paper of a past day is seen for the first time long after its listing."""
+    history = subject.history
+    if history.first_seen_at < now or target.day is None:
+        return False
+    listed = history.listed_at if history.listed_exact else None
+    if listed is None:
+        # All that is known is the day: it may have come at its very end.
+        listed = to_unix(datetime.combine(target.day + timedelta(days=1), time(0), UTC))
+    return now - listed > MISSED_AFTER
 
 
 def first_looks(ledger: Ledger, rules: Sequence[Rule], target: Target) -> tuple[Rule, ...]:
