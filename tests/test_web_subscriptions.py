@@ -9,7 +9,7 @@ from tests.webworld import NOW, FixedClock, changed, copy_of, open_to_readers, s
 from watcher.model import Message, MessageState
 from watcher.view import view_of
 from watcher.wants import Frequency, Purpose, SubscriberState, Tokens, Wishes
-from watcher.web.subscriptions import summary
+from watcher.web.wishes import summary
 
 FORM = {
     "address": "Ada@Example.org",

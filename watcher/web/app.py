@@ -20,7 +20,16 @@ from watcher.errors import ConfigError, StoreError, StoreRefused, WatcherError
 from watcher.model import Value
 from watcher.telemetry import log
 from watcher.wants import Tokens
-from watcher.web import api, feeds, pages, rule_pages, sign_in, state_pages, subscriptions
+from watcher.web import (
+    api,
+    feeds,
+    pages,
+    preferences,
+    rule_pages,
+    sign_in,
+    state_pages,
+    subscriptions,
+)
 from watcher.web.common import (
     CLIENT,
     CONTEXT,
@@ -110,10 +119,10 @@ ROUTES: tuple[Route, ...] = (
     _post("/subscribe", subscriptions.ask, public=True),
     _get("/confirm/{token}", subscriptions.confirm_page, public=True),
     _post("/confirm/{token}", subscriptions.confirm, public=True),
-    _get("/p/{token}", subscriptions.preferences, public=True),
-    _post("/p/{token}", subscriptions.change, public=True),
-    _get("/u/{token}", subscriptions.unsubscribe_page, public=True),
-    _post("/u/{token}", subscriptions.unsubscribe, public=True, any_origin=True),
+    _get("/p/{token}", preferences.look, public=True),
+    _post("/p/{token}", preferences.change, public=True),
+    _get("/u/{token}", preferences.unsubscribe_page, public=True),
+    _post("/u/{token}", preferences.unsubscribe, public=True, any_origin=True),
     _get("/static/{name}", static, public=True),
     _get("/favicon.ico", sign_in.favicon, public=True),
     _get("/robots.txt", sign_in.robots, public=True),
