@@ -433,3 +433,10 @@ def test_two_programs_may_open_and_migrate_one_store_at_once(tmp_path):
     assert [process.wait(30) for process in started] == [0, 0, 0]
     with open_records(tmp_path / "w.db") as records:
         assert [state.name for state in records.sources.states()] == ["a", "b", "c"]
+
+
+def test_an_error_of_sqlite_never_leaves_the_store_as_it_is(tmp_path):
+    path = tmp_path / "w.db"
+    records = open_records(path, create=True, migrate=True)
+    with pytest.raises(StoreError, match="no such table"), records:
+        records.conn.execute("select * from nothing")

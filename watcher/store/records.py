@@ -15,7 +15,7 @@ from typing import Self
 from sqlite_utils import Database
 
 from watcher.store.care import Care
-from watcher.store.connection import connect, translated
+from watcher.store.connection import connect, translate, translated
 from watcher.store.events import Events
 from watcher.store.outbox import Outbox
 from watcher.store.pages import Pages
@@ -66,8 +66,10 @@ class Records:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *exc: object) -> None:
+    def __exit__(self, kind: object, exc: BaseException | None, trace: object) -> None:
         self.close()
+        if isinstance(exc, sqlite3.Error):
+            raise translate(exc, self.path) from exc
 
 
 def open_records(path: Path, *, migrate: bool = False, create: bool = False) -> Records:
