@@ -18,7 +18,7 @@ from watcher.model import EventType, Paper
 from watcher.query import compile_query
 from watcher.rules import Rule
 from watcher.store import Records, SourceState
-from watcher.store.pages import SORTS
+from watcher.store.finding import SORTS
 from watcher.text import clean
 from watcher.web.common import Problem, conditional, context_of, json_answer, may_see
 from watcher.web.context import WebContext

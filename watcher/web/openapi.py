@@ -12,7 +12,7 @@ from typing import Any
 
 from watcher import __version__
 from watcher.model import Change, EventType
-from watcher.store.pages import SORTS
+from watcher.store.finding import SORTS
 
 Schema = dict[str, Any]
 START = "^([0-9]{1,9}|[0-9]{1,15}-[0-9]{1,12})$"

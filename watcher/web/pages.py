@@ -30,7 +30,8 @@ from watcher.query import compile_query
 from watcher.rules import Rule
 from watcher.schedule import instant_of
 from watcher.store import Records, SourceState
-from watcher.store.pages import SORTS, Found, SeenBy
+from watcher.store.finding import SORTS, Found
+from watcher.store.pages import SeenBy
 from watcher.view import EntryView, entry_view
 from watcher.web import plots
 from watcher.web.bands import bands
