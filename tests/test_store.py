@@ -439,4 +439,4 @@ def test_an_error_of_sqlite_never_leaves_the_store_as_it_is(tmp_path):
     path = tmp_path / "w.db"
     records = open_records(path, create=True, migrate=True)
     with pytest.raises(StoreError, match="no such table"), records:
-        records.conn.execute("select * from nothing")
+        records.conn.execute("select * from missing_table")
