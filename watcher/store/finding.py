@@ -108,12 +108,15 @@ class Finding:
     ) -> Found:
         kept: list[Paper] = []
         looked = 0
-        for paper in self._papers.many(rows[:_LOOKED]):
-            if len(kept) == limit:
-                break
-            looked += 1
-            if self._matches(query, paper, now):
-                kept.append(paper)
+        most = min(len(rows), _LOOKED)
+        while looked < most and len(kept) < limit:
+            # Words are long: no more papers are read than a page of results is likely to need.
+            for paper in self._papers.many(rows[looked : min(looked + limit + 10, most)]):
+                if len(kept) == limit:
+                    break
+                looked += 1
+                if self._matches(query, paper, now):
+                    kept.append(paper)
         more = looked < len(rows)
         following = str(first + looked) if more else None
         return Found(papers=tuple(kept), next=following, looked=looked, sort=_BY_BEST)
