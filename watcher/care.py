@@ -30,7 +30,7 @@ from watcher.config import Config
 from watcher.errors import SendError, StoreError, StoreRefused, WatcherError
 from watcher.fetch import Clock, Fetcher
 from watcher.health import Health, Report, State
-from watcher.identity import message_key
+from watcher.identity import digest_of, message_key
 from watcher.model import EventType, Letter, Message
 from watcher.notices import tell
 from watcher.owed import recipients_of
@@ -492,7 +492,7 @@ async def cry(config: Config, subject: str, *lines: str, now: datetime) -> bool:
 
 
 async def _cry_to(channel: Channel, recipient: str, letter: Letter, now: datetime) -> bool:
-    batch = f"cry:{now:%Y%m%dT%H%M%S}"
+    batch = f"cry:{now:%Y%m%dT%H%M%S}:{digest_of(letter.subject, length=8)}"
     key = message_key(channel.name, batch, recipient)
     message = Message(
         key=key, channel=channel.name, batch=batch, recipient=recipient, letter=letter
