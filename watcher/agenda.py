@@ -185,10 +185,23 @@ class Agenda:
             entry.under_way = False
             heapq.heappush(self._heap, (entry.due_at, target.name))
 
-    def done(
+    def after(
         self, target: Target, now: datetime, *, failures: int = 0, retry_after: float | None = None
     ) -> datetime:
-        """A visit has ended; plan the next and return its time."""
+        """When a target is due next if a visit ends now; ``done`` holds to it."""
+        entry = self._entries.get(target.name)
+        return now if entry is None else self._next(entry, now, failures, retry_after)
+
+    def done(
+        self,
+        target: Target,
+        now: datetime,
+        *,
+        failures: int = 0,
+        retry_after: float | None = None,
+        due_at: datetime | None = None,
+    ) -> datetime:
+        """A visit has ended; plan the next (at ``due_at`` if that is known) and return its time."""
         self._busy[target.host] = max(self._busy[target.host] - 1, 0)
         entry = self._entries.get(target.name)
         if entry is None:
@@ -199,7 +212,7 @@ class Agenda:
             del self._entries[target.name]
             return now
         entry.under_way = False
-        entry.due_at = self._next(entry, now, failures, retry_after)
+        entry.due_at = due_at or self._next(entry, now, failures, retry_after)
         heapq.heappush(self._heap, (entry.due_at, target.name))
         return entry.due_at
 

@@ -281,6 +281,7 @@ class Daemon:
                         alert=Alert(after=self.config.alert.after, hours=self.config.alert.hours),
                     )
                     self.app.keeper = keeper
+                    self.app.next_due = self._next_due
                     self.agenda = await self._plan(due_now=due_now)
                     self.deliverer = self._open_deliverer(store)
                     self._pages = self._open_pages()
@@ -505,18 +506,8 @@ class Daemon:
         except BaseException:
             self.agenda.give_back(target)
             raise
-        failed = checked.outcome is CheckOutcome.FAILED
-        due_at = self.agenda.done(
-            target,
-            self.clock.now(),
-            failures=checked.failures if failed else 0,
-            retry_after=checked.retry_after,
-        )
-        await self.app.store.write(
-            lambda r: r.sources.plan(
-                r.sources.id_of(target.name, target.url, target.family), due_at
-            )
-        )
+        failures = checked.failures if checked.outcome is CheckOutcome.FAILED else 0
+        self.agenda.done(target, self.clock.now(), failures=failures, due_at=checked.next_due_at)
         await self._store_recovered()
         if target.day is None:
             self.health.checked(checked)
@@ -524,6 +515,11 @@ class Daemon:
             self.deliverer.wake()
         self._on_checked(checked)
         return checked
+
+    def _next_due(self, target: Target, failures: int, retry_after: float | None) -> datetime:
+        """When a target is due again; written down with the visit that just ended."""
+        now = self.clock.now()
+        return self.agenda.after(target, now, failures=failures, retry_after=retry_after)
 
     async def _check(self, target: Target) -> Checked:
         """A visit; a fault of our own on one page must not stop the others."""

@@ -58,9 +58,9 @@ def record_seen(app: App, records: Records, visit: Visit, seen: Seen) -> Checked
     records.sources.keep_order(source, to_unix(now), [m.row for m in met], ranked=bool(trending))
     _keep(app, records, source, seen.memory)
     notices.note_success(app, records, state, now)
-    records.sources.succeed(
-        source, now, cards=len(met), kind=snapshot.kind.value if snapshot.kind else None
-    )
+    due = app.next_due(target, 0, None)
+    kind = snapshot.kind.value if snapshot.kind else None
+    records.sources.succeed(source, now, cards=len(met), kind=kind, next_due_at=due)
     fresh, moved = sum(m.fresh for m in met), sum(m.moved for m in met)
     records.sources.record_check(
         visit.check(
@@ -87,6 +87,7 @@ def record_seen(app: App, records: Records, visit: Visit, seen: Seen) -> Checked
         known=judged.known,
         owed=judged.owed,
         baseline=state is None or state.first_ok_at is None,
+        next_due_at=due,
         warnings=snapshot.warnings,
         drifting=_drifting(seen),
         page=seen.page,
@@ -102,7 +103,8 @@ def record_unchanged(app: App, records: Records, visit: Visit, seen: Seen) -> Ch
     judged = judge(app, records, subjects, target=target, now=now, source=source)
     _keep(app, records, source, seen.memory)
     notices.note_success(app, records, state, now)
-    records.sources.succeed(source, now)
+    due = app.next_due(target, 0, None)
+    records.sources.succeed(source, now, next_due_at=due)
     records.sources.record_check(
         visit.check(source, CheckOutcome.UNCHANGED, status=304, events=judged.told)
     )
@@ -115,6 +117,7 @@ def record_unchanged(app: App, records: Records, visit: Visit, seen: Seen) -> Ch
         told=judged.told,
         known=judged.known,
         owed=judged.owed,
+        next_due_at=due,
         drifting=_drifting(seen),
     )
 
@@ -155,6 +158,10 @@ def _record_nothing(
     )
     state = records.sources.state(target.name)
     assert state is not None  # noqa: S101 - it was just written
+    failures = state.failures if outcome is CheckOutcome.FAILED else 0
+    due = app.next_due(target, failures, error.retry_after)
+    if due is not None:
+        records.sources.plan(source, due)
     notices.note_failure(app, records, state, visit.at)
     return Checked(
         target=target.name,
@@ -163,6 +170,7 @@ def _record_nothing(
         error=str(error),
         retry_after=error.retry_after,
         failures=state.failures,
+        next_due_at=due,
         page=page,
     )
 

@@ -7,7 +7,7 @@ judge or write.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from datetime import datetime
 from typing import Any, Protocol
@@ -38,6 +38,15 @@ class Fetching(Protocol):
         self, url: str, *, validators: Validators | None = None, packed: bool = False
     ) -> Page | NotModified:
         """Visit a page; raises FetchError."""
+
+
+NextDue = Callable[[Target, int, float | None], datetime | None]
+"""When a target is to be visited next, after so many failures in a row, and if the site asked
+for a wait of so many seconds. Asked while the visit is written down, on the store's thread."""
+
+
+def _nobody_knows(_: Target, __: int, ___: float | None) -> datetime | None:
+    return None
 
 
 class Alert(Value, frozen=True, kw_only=True):
@@ -72,6 +81,7 @@ class App:
         self.metrics = metrics or Metrics()
         self.plan = plan or Plan()
         self.alert = alert or Alert()
+        self.next_due: NextDue = _nobody_knows
         self.keeper = Keeper()
         """Where pages are kept; nowhere until it is set."""
         self.matches = Matches()
@@ -141,6 +151,8 @@ class Checked(Value, frozen=True, kw_only=True):
     retry_after: float | None = None
     failures: int = 0
     """Failed visits in a row, this one included."""
+    next_due_at: datetime | None = None
+    """As it was written down; None when nobody plans."""
     warnings: tuple[str, ...] = ()
     drifting: int | None = None
     """Fields that are not as usual; None: not looked at."""

@@ -149,16 +149,22 @@ class Sources:
         return int(cursor.lastrowid or 0)
 
     def succeed(
-        self, source: int, at: datetime, *, cards: int | None = None, kind: str | None = None
+        self,
+        source: int,
+        at: datetime,
+        *,
+        cards: int | None = None,
+        kind: str | None = None,
+        next_due_at: datetime | None = None,
     ) -> None:
         """A visit went well: the source sees again."""
-        text = to_text(at)
+        text, due = to_text(at), to_text(next_due_at) if next_due_at else None
         self._conn.execute(
             "update sources set last_ok_at = ?1, last_check_at = ?1,"
             " first_ok_at = coalesce(first_ok_at, ?1), failing_since = null, failures = 0,"
             " told_failing = 0, told_as = null, last_error = null, cards = coalesce(?2, cards),"
-            " kind = coalesce(?3, kind) where id = ?4",
-            (text, cards, kind, source),
+            " kind = coalesce(?3, kind), next_due_at = coalesce(?4, next_due_at) where id = ?5",
+            (text, cards, kind, due, source),
         )
 
     def fail(self, source: int, at: datetime, error: str) -> int:
