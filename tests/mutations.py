@@ -148,7 +148,7 @@ MUTATIONS = {
     "github links gone": replaced(rb'<a[^>]*href="https://github.com[^"]*".*?</a>', b""),
     "organizations gone": replaced(rb'<span class="block font-medium">.*?</span>', b""),
     "cards in another language": lambda b: (
-        b.replace(b"Submitted by", "Eingereicht von".encode())
+        b.replace(b"Submitted by", b"Eingereicht von")
         .replace(b"Published on", "Veröffentlicht am".encode())
         .replace(b"authors", b"Autoren")
     ),

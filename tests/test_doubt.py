@@ -8,7 +8,6 @@ import pytest
 from tests import pages
 from tests.mutations import MUTATIONS
 from tests.servers import FakeClock, Site, page
-from watcher import doubt, drift, readers
 from watcher.agenda import Target
 from watcher.archive import Archive, Keeper
 from watcher.fetch import Fetcher, FetchOptions

@@ -12,17 +12,18 @@ LAYERS = {
         "__init__", "errors", "model",
     },
     1: {
-        "agenda", "case", "clock", "config", "digest", "doubt", "gaps", "drift", "growth", "guard",
-        "hearing", "identity", "inflate", "judgement", "matching", "page", "politeness",
-        "prior", "query", "readers", "reasons", "render", "rows", "rules", "sample",
-        "schedule", "series", "text", "view", "wants", "wire",
+        "agenda", "case", "clock", "config", "digest", "doubt", "drift", "gaps", "growth",
+        "guard", "hearing", "identity", "inflate", "judgement", "matching", "page",
+        "politeness", "prior", "query", "readers", "reasons", "render", "rows", "rules",
+        "sample", "schedule", "series", "text", "view", "wants", "wire",
     },
     2: {
         "archive", "channels", "fetch", "service", "store", "telemetry",
     },
     3: {
-        "accounting", "backtest", "care", "deliver", "health", "hearing", "hindsight", "learning", "notices", "outcome", "owed", "people", "reading", "record",
-        "visit", "watch", "why",
+        "accounting", "backtest", "care", "deliver", "health", "hearing", "hindsight",
+        "learning", "notices", "outcome", "owed", "people", "reading", "record", "visit",
+        "watch", "why",
     },
     4: {
         "cli", "daemon", "demo", "trials", "web",
