@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn
 
+from watcher.accounting import footer_of
 from watcher.agenda import Agenda
 from watcher.channels import OPTIONS
 from watcher.config import Config, parse
@@ -198,7 +199,7 @@ async def _watch(config: Config, clock: JumpingClock, end: datetime, story: Stor
                 threads=threads,
                 plan=plan,
             )
-            around = Surroundings(clock=clock)
+            around = Surroundings(clock=clock, footer=footer_of(lambda: config))
             post = Deliverer(store, plan, open_channels(config), around=around)
             await post.begin(hold=False)
             agenda = Agenda(config, now=clock.now(), due={})
