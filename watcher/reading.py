@@ -23,7 +23,7 @@ from watcher.drift import Finding, Portrait
 from watcher.errors import ParseError
 from watcher.model import PageKind, ReaderName, Snapshot
 from watcher.page import Page, Validators, unpack
-from watcher.readers import Memo
+from watcher.readers import Memo, Tag
 from watcher.store import Records
 from watcher.visit import Memory, Scrutiny, Seen
 
@@ -65,10 +65,9 @@ def read_page(
     """
     means = means or Means()
     sent, page = page, unpack(page)
-    island = readers.island_bytes(page.body)
-    mark = None
-    if island is not None:
-        mark = f"{isal_zlib.crc32(island):08x}{isal_zlib.adler32(island):08x}{len(island):x}"
+    tag = readers.find(page.body)
+    island = tag.value if tag else None
+    mark = None if island is None else f"{isal_zlib.crc32(island):08x}{len(island):x}"
     fresh = Memory(
         validators=page.validators,
         island=mark,
@@ -80,7 +79,7 @@ def read_page(
     if mark is not None and mark == memory.island:
         return _unchanged(page, memory, fresh, now)
     look = Look(sent, page, target, means, agreed=memory.agreed)
-    look.read(now)
+    look.read(now, tag)
     return _look(look, memory, fresh)
 
 
@@ -101,12 +100,11 @@ class Look:
         self.agreed = agreed
         """See ``Memory.agreed``."""
 
-    def read(self, now: datetime) -> None:
-        """Bytes to a snapshot; raises ParseError."""
+    def read(self, now: datetime, tag: Tag | None) -> None:
+        """Bytes to a snapshot; raises ParseError. ``tag`` is the island's, if there is one."""
+        page = self.page
         try:
-            snapshot = readers.parse(
-                self.page.body, url=self.page.url, at=now, memo=self.means.memo
-            )
+            snapshot = readers.parse(page.body, url=page.url, at=now, memo=self.means.memo, tag=tag)
         except ParseError as exc:
             exc.page = self.keep(str(exc))
             raise

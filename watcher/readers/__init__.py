@@ -15,12 +15,12 @@ from typing import Protocol
 import msgspec
 
 from watcher.errors import ParseError
-from watcher.model import PageKind, ReaderName, Snapshot
+from watcher.model import Card, PageKind, ReaderName, Snapshot
 from watcher.readers import api, cards, dump, island, text
 from watcher.readers.compare import differences
 from watcher.readers.island import island_bytes
 from watcher.readers.memo import Memo, Memos
-from watcher.readers.tag import find
+from watcher.readers.tag import Tag, find
 
 VERSION = "1"
 """Raised when a reader sees more or otherwise: pages are then read anew."""
@@ -31,9 +31,11 @@ __all__ = [
     "Memo",
     "Memos",
     "Reader",
+    "Tag",
     "choose",
     "cross_check",
     "fill",
+    "find",
     "island_bytes",
     "parse",
 ]
@@ -68,12 +70,14 @@ def parse(
     at: datetime,
     reader: ReaderName | None = None,
     memo: Memo | None = None,
+    tag: Tag | None = None,
 ) -> Snapshot:
     """Read a page, whatever its format.
 
     ``at`` is the time of capture: dates without a year depend on it. ``reader`` forces one.
     ``memo`` holds what the island of the source's last page said, and after it what this one
-    says: it saves most of the work, and changes nothing of what is read.
+    says: it saves most of the work, and changes nothing of what is read. ``tag`` is the island's,
+    where the caller has found it already.
     When the island cannot be read, the cards are, and a warning says so.
 
     Raises:
@@ -82,10 +86,10 @@ def parse(
     body = text.from_utf16(body)
     if not body or body.isspace():
         raise ParseError("the page is empty")
-    chosen = reader or choose(body)
+    chosen = reader or (ReaderName.ISLAND if tag else choose(body))
     try:
         if chosen is ReaderName.ISLAND:
-            return _limited(island.parse(body, url=url, at=at, memo=memo))
+            return _limited(island.parse(body, url=url, at=at, memo=memo, tag=tag))
         return _limited(READERS[chosen](body, url=url, at=at))
     except RecursionError as exc:
         raise ParseError("the page is nested too deeply to be read") from exc
@@ -141,7 +145,9 @@ def cross_check(snapshot: Snapshot, body: bytes, *, url: str | None = None) -> t
 
 def fill(snapshot: Snapshot) -> dict[str, int]:
     """For each field the page shows, how many of its cards have it."""
-    return {
-        name: sum(getattr(card, name) is not None for card in snapshot.cards)
-        for name in sorted(snapshot.shows)
+    columns = zip(*map(msgspec.structs.astuple, snapshot.cards), strict=True)
+    carried = {
+        name: len(snapshot.cards) - column.count(None)
+        for name, column in zip(Card.__struct_fields__, columns, strict=False)
     }
+    return {name: carried.get(name, 0) for name in sorted(snapshot.shows)}

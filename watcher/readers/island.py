@@ -71,7 +71,9 @@ def island_bytes(body: bytes) -> bytes | None:
     return tag.value if tag else None
 
 
-def parse(body: bytes, *, url: str | None, at: datetime, memo: Memo | None = None) -> Snapshot:
+def parse(
+    body: bytes, *, url: str | None, at: datetime, memo: Memo | None = None, tag: Tag | None = None
+) -> Snapshot:
     """Read a page by its island.
 
     ``memo`` holds what the last page of the same source said, and then what this one says; with
@@ -81,7 +83,7 @@ def parse(body: bytes, *, url: str | None, at: datetime, memo: Memo | None = Non
         ParseError: there is no island, it is cut off, it is not JSON, or it has no papers
             where it should have some.
     """
-    tag = find(body)
+    tag = tag or find(body)
     if tag is None:
         raise ParseError("the page has no island (data-target DailyPapers or PaperContent)")
     if tag.cut:
