@@ -205,7 +205,7 @@ async def test_results_go_on_page_by_page_without_doubles(path):
 async def test_rules_say_what_they_told_what_it_costs_and_what_was_learnt(path):
     async with visiting(path) as (visitor, _):
         text = (await visitor.get("/rules")).text
-        assert "papers a day" in text
+        assert "told a day" in text
         assert "rising needs" in text
         assert "agents &amp; tools" in text
         text = (await visitor.get("/rules/agents%20%26%20tools")).text
