@@ -86,7 +86,7 @@ def read_page(
 class Look:
     """A page while it is looked at."""
 
-    __slots__ = ("agreed", "means", "page", "sent", "snapshot", "target")
+    __slots__ = ("agreed", "island", "means", "page", "sent", "snapshot", "target")
 
     snapshot: Snapshot
 
@@ -97,12 +97,15 @@ class Look:
         self.page = page
         self.target = target
         self.means = means
+        self.island = 0
+        """Bytes of the island; the cards stand behind it."""
         self.agreed = agreed
         """See ``Memory.agreed``."""
 
     def read(self, now: datetime, tag: Tag | None) -> None:
         """Bytes to a snapshot; raises ParseError. ``tag`` is the island's, if there is one."""
         page = self.page
+        self.island = len(tag.value) if tag and tag.value else 0
         try:
             snapshot = readers.parse(page.body, url=page.url, at=now, memo=self.means.memo, tag=tag)
         except ParseError as exc:
@@ -203,7 +206,7 @@ def _probe(look: Look) -> bool:
     the votes that the island has are not among their texts.
     """
     body = look.page.body
-    start = end = body.find(b"<article")
+    start = end = body.find(b"<article", look.island)
     for _ in range(PROBED):
         end = body.find(b"</article>", end) + 10
         if start < 0 or end < 10:
