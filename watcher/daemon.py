@@ -439,6 +439,9 @@ class Daemon:
         names = {source.name for source in config.sources}
         last_ok = [s.last_ok_at for s in states if s.name in names and s.last_ok_at]
         self.health.remember(max(last_ok, default=None))
+        for state in states:
+            if state.name in names and state.last_ok_at is not None:
+                self.metrics.last_success.labels(state.name).set(state.last_ok_at.timestamp())
         due = {
             state.name: None if due_now and state.name in names else state.next_due_at
             for state in states

@@ -15,6 +15,7 @@ from watcher.clock import from_unix, span
 from watcher.config import host_of
 from watcher.model import EventType
 from watcher.store import Records, SourceState
+from watcher.telemetry import log
 from watcher.visit import Alert, App, Scrutiny
 
 EVERYTHING = "all sources"
@@ -24,6 +25,11 @@ FLAPPING = 2
 FLAP_SPAN = timedelta(hours=6)
 ALIKE = timedelta(days=1)
 """Sources of one host that drift within such a span are told as one."""
+_LOGGED = {
+    EventType.SOURCE_RECOVERED: "source_recovered",
+    EventType.SOURCE_DRIFTING: "page_drifted",
+    EventType.STORE_FAILING: "store_failed",
+}
 _NAMED = 8
 _LIVE = timedelta(days=2)
 """A source not visited for longer is no longer in the config."""
@@ -217,4 +223,6 @@ def tell(
     now: datetime,
 ) -> None:
     """Record a notice, named after what it belongs to and since when: told once."""
+    app.metrics.events.labels(kind.value).inc()
+    log.warning(_LOGGED.get(kind, "source_failed"), subject=subject, reason=reason)
     owed.give_notice(records, app.plan, kind, subject=subject, reason=reason, since=since, now=now)

@@ -29,6 +29,7 @@ from watcher.model import (
     Value,
 )
 from watcher.store import Met, Records, SourceState
+from watcher.telemetry import log
 from watcher.visit import App, Checked, Memory, Seen, Visit
 
 
@@ -223,6 +224,9 @@ def judge(
     decisions = hear(records.events, hearing, subjects, matches=app.matches)
     events = _record(records, decisions, {s.paper.row: s.paper for s in subjects}, now, source)
     telling = [(event, beyond) for event, beyond in events if not event.known]
+    for event, _ in telling:
+        app.metrics.events.labels(event.type.value).inc()
+        log.info("event_recorded", id=event.id, type=event.type.value, rule=event.rule)
     return Judged(
         told=len(telling),
         known=len(events) - len(telling),

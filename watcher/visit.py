@@ -19,7 +19,7 @@ from watcher import growth, learning, readers
 from watcher.agenda import Target
 from watcher.archive import Keeper
 from watcher.case import Matches
-from watcher.clock import to_unix
+from watcher.clock import from_unix, to_unix
 from watcher.doubt import Reference
 from watcher.drift import Finding, Portrait
 from watcher.identity import digest_of
@@ -28,7 +28,7 @@ from watcher.owed import Plan
 from watcher.page import NotModified, Page, Validators
 from watcher.rules import Rule
 from watcher.store import Check, Records, Store
-from watcher.telemetry import Metrics
+from watcher.telemetry import Metrics, log
 
 
 class Fetching(Protocol):
@@ -110,6 +110,7 @@ class App:
                 records, self.rules, now=now, zone=self.zone, baseline=baseline
             )
             self._learnt = (key, baseline, rules)
+            log.info("baseline_learnt", before=from_unix(key[0]).isoformat())
         return self._learnt[1], self._learnt[2]
 
 

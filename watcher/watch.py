@@ -130,6 +130,8 @@ def _report(app: App, target: Target, checked: Checked, seconds: float) -> None:
             page=checked.page,
         )
         return
+    if checked.baseline:
+        log.info("baseline_taken", source=checked.target, known=checked.known)
     for warning in checked.warnings[:3]:
         log.warning("page_warned", source=checked.target, warning=warning)
     log.info(

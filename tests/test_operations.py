@@ -1,0 +1,92 @@
+"""What the operator reads is what the code does: events, metrics, alert rules, the guide."""
+
+import ast
+import re
+
+import pytest
+
+from tests.conftest import ROOT
+from tools.operations_tables import events_table, metrics_table
+from watcher.cli import VERBS
+from watcher.telemetry import LOG_EVENTS, Metrics
+
+GUIDE = (ROOT / "docs" / "operations.md").read_text("utf-8")
+RULES = (ROOT / "deploy" / "alerts.yml").read_text("utf-8")
+CODE = sorted((ROOT / "watcher").rglob("*.py"))
+
+
+def metric_names():
+    names = set()
+    for collector in Metrics().registry._collector_to_names:
+        for family in collector.describe():
+            names.add(family.name + ("_total" if family.type == "counter" else ""))
+    return names
+
+
+def logged():
+    """Every literal first argument of a call of the log, and every text that is one of them."""
+    found, texts = set(), set()
+    for path in CODE:
+        if path.name == "telemetry.py":
+            continue
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                texts.add(node.value)
+            if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
+                continue
+            of_log = getattr(node.func.value, "id", "") == "log"
+            levels = ("debug", "info", "warning", "error")
+            if of_log and node.func.attr in levels and isinstance(node.args[0], ast.Constant):
+                found.add(node.args[0].value)
+    return found, texts
+
+
+def test_the_log_knows_its_events_and_no_others():
+    found, texts = logged()
+    assert found <= set(LOG_EVENTS), found - set(LOG_EVENTS)
+    unused = {name for name in LOG_EVENTS if name not in found | texts}
+    assert not unused
+
+
+def test_the_guide_lists_the_events_and_metrics_of_the_code():
+    assert events_table() in GUIDE, "run python -m tools.operations_tables"
+    assert metrics_table() in GUIDE, "run python -m tools.operations_tables"
+
+
+def test_every_metric_of_an_alert_rule_exists_and_each_silent_failure_has_one():
+    used = set(re.findall(r"watcher_\w+", RULES))
+    assert used <= metric_names(), used - metric_names()
+    for needed in (
+        "watcher_last_success_timestamp_seconds",
+        "watcher_outbox_oldest_age_seconds",
+        "watcher_cards",
+        "watcher_checks_total",
+        "watcher_channel_disabled",
+        "watcher_store_errors_total",
+        "watcher_drift",
+        "watcher_messages_total",
+        "watcher_rate_window_share",
+        "watcher_last_backup_timestamp_seconds",
+        "watcher_store_sound",
+    ):
+        assert needed in used
+
+
+def test_every_verb_the_guide_names_is_there():
+    verbs = set(re.findall(r"`watcher (?:-c \S+ )?([a-z-]+)", GUIDE)) | set(
+        re.findall(r"^watcher (?:-c \S+ )?([a-z-]+)", GUIDE, re.MULTILINE)
+    )
+    assert verbs
+    assert verbs <= set(VERBS), verbs - set(VERBS)
+
+
+@pytest.mark.parametrize("part", ["## Install", "## Upgrade", "restore", "## No mail since Tuesday",
+                                  "## The site changed", "## Log", "## Metrics"])  # fmt: skip
+def test_the_guide_has_the_parts_that_were_promised(part):
+    assert part in GUIDE
+
+
+def test_labels_are_bounded():
+    allowed = {"source", "outcome", "channel", "state", "type", "host"}
+    for collector in Metrics().registry._collector_to_names:
+        assert set(collector._labelnames) <= allowed
