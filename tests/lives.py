@@ -164,13 +164,14 @@ async def running(
     *,
     watchdog: float | None = None,
     env: dict[str, str] | None = None,
+    args: tuple[str, ...] = (),
 ) -> AsyncIterator[Life]:
     """``watcher run`` over a config, told to be ready; killed at the end if it still runs."""
     notify = NotifySocket(path.parent)
     more = {"NOTIFY_SOCKET": str(notify.path)}
     if watchdog is not None:
         more["WATCHDOG_USEC"] = str(int(watchdog * 1e6))
-    life = Life(await start("run", "-c", str(path), env={**more, **(env or {})}), notify)
+    life = Life(await start("run", "-c", str(path), *args, env={**more, **(env or {})}), notify)
     try:
         yield life
     finally:
