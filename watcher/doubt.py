@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import array
 from collections.abc import Iterable, Sequence
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from watcher.clock import to_unix
 from watcher.model import PageKind, ReaderName, Snapshot, Value
@@ -144,10 +144,7 @@ def _with_its_past(snapshot: Snapshot, reference: Reference) -> Iterable[str]:
     if snapshot.kind is not None and reference.kind not in (None, snapshot.kind):
         yield f"it is a {snapshot.kind} page, {ago} it was a {reference.kind} page"
         return
-    if snapshot.listed_on != reference.listed_on and None not in (
-        snapshot.listed_on,
-        reference.listed_on,
-    ):
+    if _began_anew(snapshot, reference):
         return
     now, before = len(snapshot.cards), reference.cards
     nameless = sum(card.paper_id is None for card in snapshot.cards)
@@ -160,6 +157,19 @@ def _with_its_past(snapshot: Snapshot, reference: Reference) -> Iterable[str]:
         yield f"it shows {now} papers, {ago} it showed {before}"
     elif len(reference.ids) >= LEAST and kept < 0.2 * len(reference.ids) and nameless < now / 2:
         yield f"it shows {kept} of the {before} papers that it showed {ago}"
+
+
+def _began_anew(snapshot: Snapshot, reference: Reference) -> bool:
+    """Whether the list is that of another day, week or month, and rightly another one."""
+    if None not in (snapshot.listed_on, reference.listed_on):
+        return snapshot.listed_on != reference.listed_on
+    now = snapshot.taken_at.astimezone(UTC).date()
+    then = datetime.fromtimestamp(reference.at, UTC).date()
+    if snapshot.kind is PageKind.WEEK:
+        return now.isocalendar()[:2] != then.isocalendar()[:2]
+    if snapshot.kind is PageKind.MONTH:
+        return (now.year, now.month) != (then.year, then.month)
+    return snapshot.kind in (None, PageKind.DAILY) and now != then
 
 
 def _with_its_counts(snapshot: Snapshot, reference: Reference) -> Iterable[str]:
