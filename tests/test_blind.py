@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests import pages
 from tests.servers import FakeClock, Site, page
-from watcher import accounting, care
+from watcher import accounting
 from watcher.agenda import Agenda, Target
 from watcher.archive import Archive, Keeper
 from watcher.channels import OPTIONS
@@ -31,6 +31,7 @@ from watcher.gaps import (
     together,
 )
 from watcher.health import Health
+from watcher.heartbeat import Heartbeat
 from watcher.model import Change, CheckOutcome, EventType, PageKind
 from watcher.rules import compile_rule
 from watcher.store import Check as StoredCheck
@@ -522,7 +523,7 @@ async def beating(tmp_path, address, *, private=True):
     clock = Ticks()
     health = Health(clock)
     health.begin()
-    beat = care.Heartbeat(config, clock=clock, health=health)
+    beat = Heartbeat(config, clock=clock, health=health)
     beat.clock, beat.health = clock, health
     life = asyncio.ensure_future(beat.run())
     try:

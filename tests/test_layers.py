@@ -21,7 +21,7 @@ LAYERS = {
         "archive", "channels", "fetch", "service", "store", "telemetry",
     },
     3: {
-        "accounting", "backtest", "care", "deliver", "health", "hearing", "hindsight",
+        "accounting", "backtest", "care", "crosscheck", "deliver", "health", "heartbeat", "hearing", "hindsight",
         "learning", "notices", "outcome", "owed", "people", "reading", "record", "visit",
         "watch", "why",
     },

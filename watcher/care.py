@@ -1,8 +1,8 @@
 """Housekeeping: what the daemon does for itself beside visits and messages.
 
 Owns the nightly backup, the removal of old records and pages, the weekly integrity check, the
-politeness ledger, the sign of life in the store, the outgoing heartbeat and the last words to
-the operator when nothing else works. Must not visit, judge or deliver.
+politeness ledger, the sign of life in the store and the daily second opinion of the API. Must
+not visit, judge or deliver.
 
 Every chore is due by what the store remembers of it, never by a timer alone: a machine that
 slept over 03:30 makes up for it. A chore that fails is told in the log and tried again later;
@@ -18,22 +18,17 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
 
-import aiohttp
 import msgspec
 
-from watcher import guard
 from watcher.archive import Archive, Keeper
-from watcher.channels import open_channel
-from watcher.channels.edge import Channel
 from watcher.clock import to_unix
 from watcher.config import Config
-from watcher.errors import SendError, StoreError, StoreRefused, WatcherError
+from watcher.crosscheck import second_opinion
+from watcher.errors import StoreError, StoreRefused
 from watcher.fetch import Clock, Fetcher
-from watcher.health import Health, Report, State
-from watcher.identity import digest_of, message_key
-from watcher.model import EventType, Letter, Message
+from watcher.health import Health
+from watcher.model import EventType
 from watcher.notices import tell
-from watcher.owed import recipients_of
 from watcher.politeness import HostLedger
 from watcher.schedule import instant_of
 from watcher.store import Records
@@ -53,11 +48,11 @@ LEDGER_EVERY = timedelta(minutes=5)
 AGAIN = timedelta(hours=1)
 """After a chore has failed."""
 CHECK_EVERY = timedelta(days=7)
+ASK_EVERY = timedelta(days=1)
 ODD_MAX = 200_000_000
 """Bytes of odd pages kept for a look."""
 _BREATH = 0.05
 """Seconds between two helpings of removal: visits and alerts go first."""
-_PING = 10.0
 _COUNTED = ("requests", "pages", "not_modified", "failures", "too_many", "retries",
             "bytes_read", "bytes_saved")  # fmt: skip
 
@@ -186,7 +181,14 @@ class Care:
     async def run(self) -> None:
         """Look after everything, for ever."""
         while True:
-            for chore in (self._pulse, self._book, self._tidy, self._nightly, self._weekly):
+            for chore in (
+                self._pulse,
+                self._book,
+                self._tidy,
+                self._nightly,
+                self._weekly,
+                self._ask_api,
+            ):
                 await self._carefully(chore)
             await self._clock.sleep(LOOK)
 
@@ -357,6 +359,19 @@ class Care:
             reason = f"the database is damaged ({finding}); {way}"
             tell(self._app, records, EventType.STORE_FAILING, "store", reason, since=now, now=now)
 
+    # --- every day ---
+
+    async def _ask_api(self) -> None:
+        """Hold yesterday's list against the API, once a day and daily source."""
+        done = await self._app.store.read(lambda r: r.care.done_at("ask-api"))
+        now = self._clock.now()
+        if done is not None and now - done < ASK_EVERY:
+            return
+        # Whatever comes of it, the API is not asked again today.
+        await self._app.store.write(lambda r: r.care.done("ask-api", now))
+        for source in self.config.sources:
+            await second_opinion(self._app, source, now)
+
 
 def last_instant(config: Config, now: datetime) -> datetime:
     """When the hour of nightly chores last came, in the watcher's zone."""
@@ -396,112 +411,3 @@ async def in_thread(work: Callable[[], T]) -> T:
 
     threading.Thread(target=run, name="care", daemon=True).start()
     return await future
-
-
-# --- the heartbeat -----------------------------------------------------------------------------
-
-
-class Heartbeat:
-    """Calls an address while all is well, so that silence is noticed (healthchecks.io style).
-
-    ``URL/start`` at the start, ``URL`` while all is well, ``URL/fail`` with the reasons when
-    not. The address is a secret: it is never logged.
-    """
-
-    def __init__(self, config: Config, *, clock: Clock, health: Health) -> None:
-        self.config = config
-        self._clock = clock
-        self._health = health
-        self._failed = False
-
-    async def run(self) -> None:
-        """Beat for ever; nothing to do when no address is configured."""
-        address = self.config.alert.heartbeat
-        if address is None:
-            return
-        factory = guard.socket_factory(allow_private=self.config.alert.allow_private)
-        async with aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(socket_factory=factory, limit=1),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            trust_env=False,
-        ) as session:
-            await self._call(session, address.reveal(), "/start", "")
-            while True:
-                report = self._health.report(self._clock.now())
-                fine = is_well(report, self._health.blind(self.config.alert.after))
-                await self._call(
-                    session, address.reveal(), "" if fine else "/fail", "\n".join(report.problems)
-                )
-                await self._clock.sleep(self.config.alert.heartbeat_every.total_seconds())
-
-    async def _call(
-        self, session: aiohttp.ClientSession, address: str, suffix: str, words: str
-    ) -> None:
-        base, mark, query = address.partition("?")
-        try:
-            async with asyncio.timeout(_PING):
-                guard.check_url(base, allow_private=self.config.alert.allow_private)
-                async with session.post(
-                    f"{base.rstrip('/')}{suffix}{mark}{query}",
-                    data=words.encode()[:10_000],
-                    allow_redirects=False,
-                ) as answer:
-                    status = answer.status
-        except (aiohttp.ClientError, OSError, ValueError, TimeoutError, WatcherError) as exc:
-            refused = guard.refusal(exc)
-            # The text of the exception may hold the address.
-            self._note(str(refused) if refused else f"no answer ({type(exc).__name__})")
-        else:
-            self._note(None if status < 300 else f"answered {status}")
-
-    def _note(self, fault: str | None) -> None:
-        """Told once when it begins to fail and once when it works again."""
-        if fault is not None and not self._failed:
-            log.warning("heartbeat_failed", error=fault)
-        if fault is None and self._failed:
-            log.info("heartbeat_recovered")
-        self._failed = fault is not None
-
-
-def is_well(report: Report, blind: tuple[str, ...]) -> bool:
-    """Whether the heartbeat may say that all is well: a single failed visit is no matter."""
-    return report.status in (State.OK, State.DEGRADED) and not blind
-
-
-# --- last words --------------------------------------------------------------------------------
-
-
-async def cry(config: Config, subject: str, *lines: str, now: datetime) -> bool:
-    """Tell the operator what the store cannot remember, straight through the channel.
-
-    Tried once for each recipient; whether one of them was reached. Never raises.
-    """
-    name = config.watcher.operator
-    options = next((channel for channel in config.channels if channel.name == name), None)
-    if options is None or not options.enabled:
-        return False
-    letter = Letter(subject=subject, lines=lines)
-    channel = open_channel(options.name, options)
-    reached = False
-    try:
-        for recipient in recipients_of(options):
-            reached |= await _cry_to(channel, recipient, letter, now)
-    finally:
-        await channel.close()
-    return reached
-
-
-async def _cry_to(channel: Channel, recipient: str, letter: Letter, now: datetime) -> bool:
-    batch = f"cry:{now:%Y%m%dT%H%M%S}:{digest_of(letter.subject, length=8)}"
-    key = message_key(channel.name, batch, recipient)
-    message = Message(
-        key=key, channel=channel.name, batch=batch, recipient=recipient, letter=letter
-    )
-    try:
-        async with asyncio.timeout(channel.deadline):
-            await channel.send(message)
-    except (SendError, TimeoutError) as exc:
-        log.error("message_failed", channel=channel.name, key=key, error=exc)
-        return False
-    log.info("message_sent", channel=channel.name, key=key)
-    return True

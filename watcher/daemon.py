@@ -25,7 +25,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from watcher.accounting import footer_of, missed_days
 from watcher.agenda import Agenda, Target
-from watcher.care import Care, Heartbeat, cry, keeper_of, with_backup
+from watcher.care import Care, keeper_of, with_backup
 from watcher.channels import open_channel
 from watcher.channels.edge import Channel
 from watcher.config import Config, Known
@@ -34,6 +34,7 @@ from watcher.deliver import Deliverer, Report, Surroundings
 from watcher.errors import ConfigError, QueryError, StoreError, StoreRefused, WatcherError
 from watcher.fetch import Clock, Fetcher, FetchOptions, SystemClock
 from watcher.health import Health
+from watcher.heartbeat import Heartbeat, cry
 from watcher.model import CheckOutcome
 from watcher.owed import plan_of
 from watcher.people import Readers, hold_round

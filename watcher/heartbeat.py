@@ -1,0 +1,130 @@
+"""Past the store: the heartbeat while all is well, and a word to the operator when it is not.
+
+Owns the calls to the heartbeat's address and messages that no outbox can remember, because the
+store is what fails. Must not repair anything or decide what is told of papers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime
+
+import aiohttp
+
+from watcher import guard
+from watcher.channels import open_channel
+from watcher.channels.edge import Channel
+from watcher.config import Config
+from watcher.errors import SendError, WatcherError
+from watcher.fetch import Clock
+from watcher.health import Health, Report, State
+from watcher.identity import digest_of, message_key
+from watcher.model import Letter, Message
+from watcher.owed import recipients_of
+from watcher.telemetry import log
+
+_PING = 10.0
+"""Seconds for one call."""
+
+
+class Heartbeat:
+    """Calls an address while all is well, so that silence is noticed (healthchecks.io style).
+
+    ``URL/start`` at the start, ``URL`` while all is well, ``URL/fail`` with the reasons when
+    not. The address is a secret: it is never logged.
+    """
+
+    def __init__(self, config: Config, *, clock: Clock, health: Health) -> None:
+        self.config = config
+        self._clock = clock
+        self._health = health
+        self._failed = False
+
+    async def run(self) -> None:
+        """Beat for ever; nothing to do when no address is configured."""
+        address = self.config.alert.heartbeat
+        if address is None:
+            return
+        factory = guard.socket_factory(allow_private=self.config.alert.allow_private)
+        async with aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(socket_factory=factory, limit=1),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trust_env=False,
+        ) as session:
+            await self._call(session, address.reveal(), "/start", "")
+            while True:
+                report = self._health.report(self._clock.now())
+                fine = is_well(report, self._health.blind(self.config.alert.after))
+                await self._call(
+                    session, address.reveal(), "" if fine else "/fail", "\n".join(report.problems)
+                )
+                await self._clock.sleep(self.config.alert.heartbeat_every.total_seconds())
+
+    async def _call(
+        self, session: aiohttp.ClientSession, address: str, suffix: str, words: str
+    ) -> None:
+        base, mark, query = address.partition("?")
+        try:
+            async with asyncio.timeout(_PING):
+                guard.check_url(base, allow_private=self.config.alert.allow_private)
+                async with session.post(
+                    f"{base.rstrip('/')}{suffix}{mark}{query}",
+                    data=words.encode()[:10_000],
+                    allow_redirects=False,
+                ) as answer:
+                    status = answer.status
+        except (aiohttp.ClientError, OSError, ValueError, TimeoutError, WatcherError) as exc:
+            refused = guard.refusal(exc)
+            # The text of the exception may hold the address.
+            self._note(str(refused) if refused else f"no answer ({type(exc).__name__})")
+        else:
+            self._note(None if status < 300 else f"answered {status}")
+
+    def _note(self, fault: str | None) -> None:
+        """Told once when it begins to fail and once when it works again."""
+        if fault is not None and not self._failed:
+            log.warning("heartbeat_failed", error=fault)
+        if fault is None and self._failed:
+            log.info("heartbeat_recovered")
+        self._failed = fault is not None
+
+
+def is_well(report: Report, blind: tuple[str, ...]) -> bool:
+    """Whether the heartbeat may say that all is well: a single failed visit is no matter."""
+    return report.status in (State.OK, State.DEGRADED) and not blind
+
+
+async def cry(config: Config, subject: str, *lines: str, now: datetime) -> bool:
+    """Tell the operator what the store cannot remember, straight through the channel.
+
+    Tried once for each recipient; whether one of them was reached. Never raises.
+    """
+    name = config.watcher.operator
+    options = next((channel for channel in config.channels if channel.name == name), None)
+    if options is None or not options.enabled:
+        return False
+    letter = Letter(subject=subject, lines=lines)
+    channel = open_channel(options.name, options)
+    reached = False
+    try:
+        for recipient in recipients_of(options):
+            reached |= await _cry_to(channel, recipient, letter, now)
+    finally:
+        await channel.close()
+    return reached
+
+
+async def _cry_to(channel: Channel, recipient: str, letter: Letter, now: datetime) -> bool:
+    batch = f"cry:{now:%Y%m%dT%H%M%S}:{digest_of(letter.subject, length=8)}"
+    key = message_key(channel.name, batch, recipient)
+    message = Message(
+        key=key, channel=channel.name, batch=batch, recipient=recipient, letter=letter
+    )
+    try:
+        async with asyncio.timeout(channel.deadline):
+            await channel.send(message)
+    except (SendError, TimeoutError) as exc:
+        log.error("message_failed", channel=channel.name, key=key, error=exc)
+        return False
+    log.info("message_sent", channel=channel.name, key=key)
+    return True
