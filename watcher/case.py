@@ -91,6 +91,10 @@ class Matches:
         self._limit = limit
         self._known: dict[int, dict[Query, Outcome]] = {}
 
+    def known(self, words: int, shows: frozenset[str]) -> Mapping[Query, Outcome]:
+        """The outcomes known for a subject with these ``words`` (its field); 0 is unknown."""
+        return self._known.get(hash((words, shows)), {}) if words else {}
+
     def of(self, subject: Subject) -> dict[Query, Outcome]:
         """The outcomes known for the words of this subject; to be added to."""
         key = hash((subject.words or _words_of(subject.paper), subject.shows))

@@ -62,13 +62,15 @@ def hear(
     subjects: Sequence[Subject],
     *,
     matches: Matches | None = None,
+    looked: bool = False,
 ) -> tuple[Decision, ...]:
     """What the rules newly say about the subjects of a visit; strongest first.
 
-    Notes the first looks that this visit was. Nothing happens without rules or subjects.
+    Notes the first looks that this visit was. Nothing happens without rules or subjects, unless
+    a page was ``looked`` at of which the rules are sure to say nothing.
     """
     rules, target, now = hearing.rules, hearing.target, hearing.now
-    if not rules or not subjects:
+    if not rules or not (subjects or looked):
         return ()
     first = first_looks(ledger, rules, target)
     told_today: Mapping[str, int] = {}

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
 from watcher import growth
 from watcher.case import Case, Matches, Moment, Subject
 from watcher.identity import event_id
+from watcher.matching import Outcome
 from watcher.model import Change, Condition, Value, Verdict
+from watcher.query import Query
 from watcher.reasons import conditions_of, reason_of
 from watcher.rules import Rule
 
@@ -79,6 +81,25 @@ def decide(
                 decisions += _decisions(rule, case, kinds)
     decisions.sort(key=lambda decision: (-decision.strength, decision.keys))
     return _within_budgets(decisions, rules, moment)
+
+
+def may_speak(
+    rules: Iterable[Rule], source: str, outcomes: Mapping[Query, Outcome], most: int | None
+) -> bool:
+    """Whether ``decide`` has to look at a paper; False is certain, and quick to find out.
+
+    ``outcomes`` are those known for its words, ``most`` is at least the votes it has.
+    """
+    for rule in rules:
+        settled = outcomes.get(rule.gate, _NOT_SETTLED)
+        if settled is False or settled is None:
+            continue
+        if rule.sources and source not in rule.sources:
+            continue
+        if rule.min_upvotes and rule.follows is None and (most or 0) < rule.min_upvotes:
+            continue
+        return True
+    return False
 
 
 def _fresh(rule: Rule, case: Case) -> list[Change]:

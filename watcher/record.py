@@ -17,7 +17,7 @@ from watcher.case import Subject, counted
 from watcher.clock import from_unix, to_unix
 from watcher.errors import FetchError, ParseError
 from watcher.hearing import Hearing, hear, ripe_spans
-from watcher.judgement import Decision
+from watcher.judgement import Decision, may_speak
 from watcher.model import (
     CARD_FIELDS,
     CheckOutcome,
@@ -40,22 +40,19 @@ def record_seen(app: App, records: Records, visit: Visit, seen: Seen) -> Checked
     source = records.sources.id_of(target.name, target.url, target.family)
     state = records.sources.state(target.name)
     met = records.papers.meet(source, snapshot)
-    papers = _laid_over(records, met, snapshot)
-    subjects = [
-        Subject(
-            paper=paper,
-            key=m.key,
-            source=target.family,
-            history=m.history,
-            further=m.further,
-            shows=snapshot.shows,
-            words=m.words,
-        )
-        for m, paper in zip(met, papers, strict=True)
-    ]
+    subjects = _subjects(app, records, visit, snapshot, met)
     subjects += _ripened(app, records, visit, state, frozenset(m.row for m in met))
     trending = frozenset({source}) if snapshot.kind is PageKind.TRENDING else frozenset()
-    judged = judge(app, records, subjects, target=target, now=now, source=source, trending=trending)
+    judged = judge(
+        app,
+        records,
+        subjects,
+        target=target,
+        now=now,
+        source=source,
+        trending=trending,
+        looked=bool(met),
+    )
     records.sources.keep_order(source, to_unix(now), [m.row for m in met], ranked=bool(trending))
     _keep(app, records, source, seen.memory)
     notices.note_success(app, records, state, now)
@@ -208,9 +205,13 @@ def judge(
     now: datetime,
     source: int,
     trending: frozenset[int] = frozenset(),
+    looked: bool = False,
 ) -> Judged:
-    """Decide, record the events, and write down who is owed them."""
-    if not app.rules or not subjects:
+    """Decide, record the events, and write down who is owed them.
+
+    ``looked``: a page was read, even if none of its papers is a subject.
+    """
+    if not app.rules or not (subjects or looked):
         return Judged()
     baseline, rules = app.learnt(records, now)
     hearing = Hearing(
@@ -221,7 +222,7 @@ def judge(
         rules=rules,
         trending=trending,
     )
-    decisions = hear(records.events, hearing, subjects, matches=app.matches)
+    decisions = hear(records.events, hearing, subjects, matches=app.matches, looked=looked)
     events = _record(records, decisions, {s.paper.row: s.paper for s in subjects}, now, source)
     telling = [(event, beyond) for event, beyond in events if not event.known]
     for event, _ in telling:
@@ -275,6 +276,27 @@ def _keep(app: App, records: Records, source: int, memory: Memory) -> None:
         context=app.context,
         island_hash=memory.island,
     )
+
+
+def _subjects(
+    app: App, records: Records, visit: Visit, snapshot: Snapshot, met: Sequence[Met]
+) -> list[Subject]:
+    """The papers of a page that a rule may speak about: of most it is certain that none does."""
+    rules = app.learnt(records, visit.at)[1] if app.rules else ()
+    family, shows, matches = visit.target.family, snapshot.shows, app.matches
+    asked = [m for m in met if may_speak(rules, family, matches.known(m.words, shows), m.most)]
+    return [
+        Subject(
+            paper=paper,
+            key=m.key,
+            source=family,
+            history=m.history,
+            further=m.further,
+            shows=shows,
+            words=m.words,
+        )
+        for m, paper in zip(asked, _laid_over(records, asked, snapshot), strict=True)
+    ]
 
 
 def _laid_over(records: Records, met: Sequence[Met], snapshot: Snapshot) -> list[Paper]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial
 from operator import attrgetter
 from typing import Any, NamedTuple
 
@@ -17,7 +16,7 @@ import msgspec
 
 from watcher.clock import to_unix
 from watcher.identity import title_hash
-from watcher.model import Card, Counts, History, Look, PageKind, Place, Snapshot, Value
+from watcher.model import Card, Counts, History, Look, PageKind, Place, Snapshot
 from watcher.store.words import ALL_TOLD, RICHNESS, Words, listing
 
 _HOUR = 3_600
@@ -30,26 +29,6 @@ LookRow = tuple[int, int, int | None, int | None, int | None]
 _Seen = tuple[int | None, int | None, int | None]
 """(upvotes, comments, stars)"""
 _NOTHING: _Seen = (None, None, None)
-
-
-class Met(Value, frozen=True, kw_only=True):
-    """A paper as a visit met it: remembered, with the page laid over."""
-
-    row: int
-    key: str
-    card: Card
-    fresh: bool
-    """Never seen before."""
-    moved: bool
-    """A count differs from this source's last, or this source shows it for the first time."""
-    counts: Counts
-    """Latest known, the page's first."""
-    history: History
-    """The last hour: its looks and the last known before, and the place on this page."""
-    further: Callable[[], History]
-    """The same with all of the past that a case may ask of (see ``Meetings.further``)."""
-    words: int
-    """Changes with the paper's words; 0 when other words are known than the card tells."""
 
 
 class _Known:
@@ -178,6 +157,78 @@ class _Visit(NamedTuple):
     """Nothing newer can be stored."""
 
 
+class Met:
+    """A paper as a visit met it: remembered, with the page laid over.
+
+    Its history is made when it is asked for: of most papers no rule asks.
+    """
+
+    __slots__ = (
+        "_meetings",
+        "_paper",
+        "_rank",
+        "_visit",
+        "card",
+        "fresh",
+        "key",
+        "moved",
+        "row",
+        "seen",
+        "trail",
+        "words",
+    )
+
+    def __init__(
+        self, meetings: Meetings, visit: _Visit, paper: _Known, card: Card, rank: int
+    ) -> None:
+        self.row: int = paper.row
+        self.key: str = paper.key
+        self.card = card
+        self.fresh = False
+        """Never seen before."""
+        self.moved = False
+        """A count differs from this source's last, or this source shows it for the first time."""
+        self.words = 0
+        """Changes with the paper's words; 0 when other words are known than the card tells."""
+        self._meetings = meetings
+        self._visit = visit
+        self._paper = paper
+        self._rank = rank
+        self.seen = _NOTHING
+        """``counts``, bare."""
+        self.trail: list[LookRow] = []
+        """The looks of ``history``, bare."""
+
+    @property
+    def counts(self) -> Counts:
+        """Latest known, the page's first."""
+        upvotes, comments, stars = self.seen
+        return Counts(upvotes=upvotes, comments=comments, stars=stars)
+
+    @property
+    def most(self) -> int | None:
+        """No source showed more votes in the last hour, nor was more known before; None when no
+        votes are known."""
+        return max((look[2] for look in self.trail if look[2] is not None), default=None)
+
+    @property
+    def history(self) -> History:
+        """The last hour: its looks and the last known before, and the place on this page."""
+        paper, visit = self._paper, self._visit
+        here = Place(at=visit.at, source=visit.source, rank=self._rank, page_size=visit.size)
+        return History(
+            listed_at=paper.listed_at,
+            listed_exact=bool(paper.listed_exact),
+            first_seen_at=paper.first_seen_at,
+            looks=tuple(map(look_of, dict.fromkeys(self.trail))),
+            places=(here,) if visit.snapshot.kind is PageKind.TRENDING else (),
+        )
+
+    def further(self) -> History:
+        """The history with all of the past that a case may ask of."""
+        return self._meetings.further(self.row, self.history)
+
+
 class Meetings:
     """Every statement of a visit about papers and sightings."""
 
@@ -201,6 +252,7 @@ class Meetings:
         sightings = []
         updates = []
         for rank, (paper, card, fresh) in enumerate(who, 1):
+            one = Met(self, visit, paper, card, rank)
             before = (paper.upvotes, paper.comments, paper.stars, paper.fingerprint)
             mark = self._words.fingerprint(card)
             if not fresh:
@@ -209,8 +261,8 @@ class Meetings:
                 self._reword(paper, card, visit, mark)
             trail = trails.get(paper.row, [])
             last = next((look[2:] for look in reversed(trail) if look[1] == source), None)
-            seen, moved = _counts(visit, paper, card, last)
-            if moved:
+            seen, one.moved = _counts(visit, paper, card, last)
+            if one.moved:
                 sightings.append((paper.row, at, source, *seen))
             trail.append((at, source, *seen))
             latest = visit.newest or fresh or not self._has_newer(paper.row, at)
@@ -219,22 +271,11 @@ class Meetings:
             after = (paper.upvotes, paper.comments, paper.stars, paper.fingerprint)
             if after != before:
                 updates.append((*after, paper.row))
-            history = _recent(paper, trail, visit, rank)
-            tells_all = mark == paper.fingerprint and not paper.told & ~mark
-            counts = after[:3] if latest or not live else self._known_by(paper.row, trail[-1])
-            met.append(
-                Met(
-                    row=paper.row,
-                    key=paper.key,
-                    card=card,
-                    fresh=fresh,
-                    moved=moved,
-                    counts=Counts(upvotes=counts[0], comments=counts[1], stars=counts[2]),
-                    history=history,
-                    further=partial(self.further, paper.row, history),
-                    words=mark if tells_all else 0,
-                )
-            )
+            if mark == paper.fingerprint and not paper.told & ~mark:
+                one.words = mark
+            one.fresh, one.trail = fresh, trail
+            one.seen = after[:3] if latest or not live else self._known_by(paper.row, trail[-1])
+            met.append(one)
         self._write(sightings, updates)
         if snapshot.kind is PageKind.TRENDING:
             self._place([m.row for m in met], source, at)
@@ -518,18 +559,6 @@ def _settled(looks: Sequence[LookRow], source: int) -> bool:
     """Whether these looks tell what the source showed last and what was known last."""
     mine = any(look[1] == source for look in looks)
     return mine and any(look[2] is not None for look in looks)
-
-
-def _recent(paper: _Known, trail: Iterable[LookRow], visit: _Visit, rank: int) -> History:
-    ranked = visit.snapshot.kind is PageKind.TRENDING
-    here = Place(at=visit.at, source=visit.source, rank=rank, page_size=visit.size)
-    return History(
-        listed_at=paper.listed_at,
-        listed_exact=bool(paper.listed_exact),
-        first_seen_at=paper.first_seen_at,
-        looks=tuple(map(look_of, dict.fromkeys(trail))),
-        places=(here,) if ranked else (),
-    )
 
 
 def look_of(row: Sequence[Any]) -> Look:
