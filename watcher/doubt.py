@@ -20,6 +20,8 @@ LONG = 7 * SAME_DAY
 """Seconds for which counts and titles of the same papers may be."""
 LEAST = 5
 """Fewer papers than this prove nothing."""
+SMALL = 8
+"""A page of fewer papers may show quite others half an hour later."""
 
 _UNKNOWN = -1
 
@@ -138,7 +140,7 @@ def _with_its_cards(snapshot: Snapshot, by_cards: Snapshot) -> Iterable[str]:
 
 def _with_its_past(snapshot: Snapshot, reference: Reference) -> Iterable[str]:
     """The same page, earlier that day. A page of another day says nothing about this one."""
-    if reference.cards < LEAST:
+    if reference.cards < SMALL:
         return
     ago = _ago(snapshot, reference)
     if snapshot.kind is not None and reference.kind not in (None, snapshot.kind):
@@ -155,7 +157,7 @@ def _with_its_past(snapshot: Snapshot, reference: Reference) -> Iterable[str]:
     kept = sum(name in ids for name in reference.ids)
     if now < 0.5 * before and kept < 0.5 * before:
         yield f"it shows {now} papers, {ago} it showed {before}"
-    elif len(reference.ids) >= LEAST and kept < 0.2 * len(reference.ids) and nameless < now / 2:
+    elif kept < 0.1 * len(reference.ids) and now < 3 * before and nameless < now / 2:
         yield f"it shows {kept} of the {before} papers that it showed {ago}"
 
 
