@@ -53,8 +53,8 @@ async def papers(request: web.Request) -> web.Response:
     if sort not in SORTS:
         raise _bad("sort", f"must be one of {', '.join(SORTS)}")
     limit = _whole(request, "limit", 50, least=1, most=MOST_PAPERS)
-    start = request.query.get("start", "")
-    if start and re.fullmatch(START, start) is None:
+    start = request.query.get("start")
+    if start is not None and re.fullmatch(START, start) is None:
         raise _bad("start", "must be the `next` of the page before")
     try:
         query = compile_query(text) if text else None
@@ -62,7 +62,7 @@ async def papers(request: web.Request) -> web.Response:
         raise _bad("q", str(exc)) from exc
     context = context_of(request)
     found = await context.store.read(
-        lambda r: r.pages.search(query, now=context.now, sort=sort, limit=limit, start=start)
+        lambda r: r.pages.search(query, now=context.now, sort=sort, limit=limit, start=start or "")
     )
     return json_answer(
         {
