@@ -119,6 +119,46 @@ async def test_sighup_takes_a_good_config_and_keeps_the_old_one_when_the_new_is_
             assert {line["source"] for line in life.events("check_finished")} == {"other"}
 
 
+async def test_a_hundred_reloads_lose_no_visit_and_leak_no_handle(tmp_path):
+    async with lives.site() as (_, site):
+        tables = '[archive]\n[channel.me]\ntype = "maildir"\npath = "mail"\n'
+        text = lives.CONFIG.format(site=site.url, every="1s", tables=tables, watcher="")
+        configs = [
+            parse(
+                text.replace("[archive]", f'[archive]\nkeep = "{days}d"').encode(),
+                OPTIONS,
+                env={},
+                folder=tmp_path,
+            )
+            for days in (5, 6)
+        ]
+        turns = itertools.cycle(configs)
+        daemon = Daemon(configs[0], reload=lambda: next(turns))
+        life = asyncio.ensure_future(daemon.run())
+        try:
+            await lives.until(lambda: checks_of(daemon) >= 2)
+            before = handles()
+            for _ in range(100):
+                await daemon.reload()
+            assert handles() <= before + 3
+            done = checks_of(daemon)
+            await lives.until(lambda: checks_of(daemon) >= done + 2)
+            # As many as the seconds that passed, not one per reload.
+            assert done < 40
+        finally:
+            daemon.stop()
+            await asyncio.wait_for(life, 20)
+
+
+def checks_of(daemon):
+    counter = daemon.metrics.checks
+    return sum(counter.labels("trending", name)._value.get() for name in ("ok", "unchanged"))
+
+
+def handles():
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
 # --- the watchdog: what hangs is not fed ---
 
 

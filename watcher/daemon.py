@@ -52,7 +52,7 @@ from watcher.web.app import keys_of
 
 CHECKERS = 16
 """Visits under way at once; each host has its own, smaller limit."""
-DRAIN = 8.0
+DRAIN = 7.0
 """Seconds that visits and sends under way get to end by themselves."""
 LAST_RESORT = 9.5
 """Seconds after the wish to stop at which the process ends, whatever still hangs."""
@@ -125,6 +125,14 @@ def _reading_threads() -> ThreadPoolExecutor | None:
     if cores == 1:
         return None
     return ThreadPoolExecutor(2, thread_name_prefix="reader")
+
+
+def _kept_otherwise(new: Config, old: Config) -> bool:
+    return (new.archive, new.keep, new.watcher.database) != (
+        old.archive,
+        old.keep,
+        old.watcher.database,
+    )
 
 
 class Daemon:
@@ -260,7 +268,6 @@ class Daemon:
     async def _open(self, *, due_now: bool = False, patient: bool = False) -> AsyncIterator[None]:
         """The store, the fetcher and the agenda, for as long as the block lasts."""
         lock, store = await self._open_store(patient=patient)
-        keeper = keeper_of(self.config)
         threads = _reading_threads()
         try:
             try:
@@ -281,7 +288,7 @@ class Daemon:
                         metrics=self.metrics,
                         alert=Alert(after=self.config.alert.after, hours=self.config.alert.hours),
                     )
-                    self.app.keeper = keeper
+                    self.app.keeper = keeper_of(self.config)
                     self.app.next_due = self._next_due
                     self.agenda = await self._plan(due_now=due_now)
                     self.deliverer = self._open_deliverer(store)
@@ -300,9 +307,9 @@ class Daemon:
                     finally:
                         with contextlib.suppress(WatcherError):
                             await self.care.book()
+                        self.app.keeper.close()
             finally:
                 await store.close()
-                keeper.close()
         finally:
             if threads is not None:
                 threads.shutdown(wait=False, cancel_futures=True)
@@ -629,10 +636,14 @@ class Daemon:
         try:
             config = self._reload()
             rules = compile_rules(config)
+            channels = open_channels(config)
             agenda = await self._plan(config)
         except WatcherError as exc:
             log.error("config_refused", error=exc)
         else:
+            if _kept_otherwise(config, self.config):
+                self.app.keeper.close()
+                self.app.keeper = keeper_of(config)
             self.config = self.care.config = self.heartbeat.config = config
             self.app.use_rules(rules)
             self.app.zone = config.watcher.timezone
@@ -645,7 +656,7 @@ class Daemon:
             self.app.plan = plan_of(config)
             self._pages.use(config, rules)
             self._readers = await self._open_readers()
-            await self.deliverer.use(self.app.plan, open_channels(config), config.delivery)
+            await self.deliverer.use(self.app.plan, channels, config.delivery)
             log.info("config_reloaded", sources=len(config.sources), rules=len(rules))
         notify("READY=1")
 
