@@ -191,7 +191,9 @@ async def test_results_go_on_page_by_page_without_doubles(path):
             seen, route = [], f"/api/v1/papers?limit=50&sort={sort}"
             following = ""
             while following is not None:
-                page = (await visitor.get(f"{route}&start={following}")).json
+                page = (
+                    await visitor.get(f"{route}&start={following}" if following else route)
+                ).json
                 seen += [p["paper_id"] for p in page["papers"]]
                 following = page["next"]
             assert len(seen) == len(set(seen))
