@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import Any, NamedTuple
 
 import msgspec
@@ -29,10 +29,16 @@ LookRow = tuple[int, int, int | None, int | None, int | None]
 _Seen = tuple[int | None, int | None, int | None]
 """(upvotes, comments, stars)"""
 _NOTHING: _Seen = (None, None, None)
+_BY_TIME = itemgetter(0, 1)
+_FOREVER = 2**53
+_LONG = 16
+"""Looks of a trail that are no reason to tidy it."""
+RECENT = 10_000
+"""Papers kept in hand between visits, at about a kilobyte each."""
 
 
 class _Known:
-    """A row of ``papers`` while a visit works on it."""
+    """A row of ``papers``, as it is and as a visit changes it."""
 
     __slots__ = (
         "comments",
@@ -46,6 +52,7 @@ class _Known:
         "row",
         "stars",
         "told",
+        "trail",
         "upvotes",
     )
 
@@ -64,6 +71,9 @@ class _Known:
             self.fingerprint,
             self.told,
         ) = values
+        self.trail: list[LookRow] | None = None
+        """Its looks of the last hour and later; of the time before, the last known one and those
+        that were a source's last. None: not read yet."""
 
 
 _KNOWN = (
@@ -71,10 +81,10 @@ _KNOWN = (
     " richness, fingerprint, told"
 )
 _LOOK = "at, source, upvotes, comments, stars"
-_LAST_HOUR = (
+_LAST_HOUR = (  # and a bit more: visits are not written down in the order they began
     "select s.paper, s.at, s.source, s.upvotes, s.comments, s.stars"
     " from json_each(?1) asked cross join sightings s"
-    " on s.paper = asked.value and s.at >= ?2 - 3600 and s.at <= ?2"
+    " on s.paper = asked.value and s.at >= ?2 - 4200 and s.at <= ?3"
 )
 _BEFORE = (
     "select s.paper, s.at, s.source, s.upvotes, s.comments, s.stars"
@@ -153,8 +163,8 @@ class _Visit(NamedTuple):
     falls: Falls
     size: int
     """Different papers on the page."""
-    newest: bool
-    """Nothing newer can be stored."""
+    live: bool
+    """See ``Papers.meet``."""
 
 
 class Met:
@@ -175,6 +185,7 @@ class Met:
         "row",
         "seen",
         "trail",
+        "update",
         "words",
     )
 
@@ -198,6 +209,8 @@ class Met:
         """``counts``, bare."""
         self.trail: list[LookRow] = []
         """The looks of ``history``, bare."""
+        self.update: tuple[Any, ...] | None = None
+        """The counts and fingerprint to be stored with the paper, if they changed."""
 
     @property
     def counts(self) -> Counts:
@@ -237,50 +250,55 @@ class Meetings:
         self._conn = conn
         self._history = history
         self._words = Words(conn)
-        self._newest = 2**53
-        """Time of the newest snapshot met over this connection; at first every one is old."""
+        self._recent: dict[str, _Known] = {}
+        """Papers met lately, by arXiv id: most visits meet what the last one met."""
+
+    def forget(self) -> None:
+        """Drop what was kept of rows: others may have written, or our own were rolled back."""
+        self._recent.clear()
 
     def meet(self, source: int, snapshot: Snapshot, *, live: bool = True) -> tuple[Met, ...]:
         """See ``Papers.meet``."""
+        if not live or len(self._recent) > RECENT:
+            self.forget()
         at = to_unix(snapshot.taken_at)
         who = self._who(snapshot, at)
-        trails = self._trails([paper.row for paper, _, fresh in who if not fresh], source, at)
-        visit = _Visit(
-            source, at, snapshot, self._falls(source), len(who), live and at >= self._newest
+        visit = _Visit(source, at, snapshot, self._falls(source), len(who), live)
+        self._read_trails([paper for paper, _, fresh in who if not fresh], visit)
+        met = [self._meet(visit, rank, *one) for rank, one in enumerate(who, 1)]
+        self._write(
+            [(m.row, *m.trail[-1]) for m in met if m.moved],
+            [(*m.update, m.row) for m in met if m.update],
         )
-        met = []
-        sightings = []
-        updates = []
-        for rank, (paper, card, fresh) in enumerate(who, 1):
-            one = Met(self, visit, paper, card, rank)
-            before = (paper.upvotes, paper.comments, paper.stars, paper.fingerprint)
-            mark = self._words.fingerprint(card)
-            if not fresh:
-                self._relist(paper, card, visit)
-            if mark != paper.fingerprint:
-                self._reword(paper, card, visit, mark)
-            trail = trails.get(paper.row, [])
-            last = next((look[2:] for look in reversed(trail) if look[1] == source), None)
-            seen, one.moved = _counts(visit, paper, card, last)
-            if one.moved:
-                sightings.append((paper.row, at, source, *seen))
-            trail.append((at, source, *seen))
-            latest = visit.newest or fresh or not self._has_newer(paper.row, at)
-            if latest:
-                _lay_over(paper, seen)
-            after = (paper.upvotes, paper.comments, paper.stars, paper.fingerprint)
-            if after != before:
-                updates.append((*after, paper.row))
-            if mark == paper.fingerprint and not paper.told & ~mark:
-                one.words = mark
-            one.fresh, one.trail = fresh, trail
-            one.seen = after[:3] if latest or not live else self._known_by(paper.row, trail[-1])
-            met.append(one)
-        self._write(sightings, updates)
         if snapshot.kind is PageKind.TRENDING:
             self._place([m.row for m in met], source, at)
-        self._newest = at if self._newest == 2**53 else max(self._newest, at)
+        if not live:
+            self.forget()
         return tuple(met)
+
+    def _meet(self, visit: _Visit, rank: int, paper: _Known, card: Card, fresh: bool) -> Met:
+        one = Met(self, visit, paper, card, rank)
+        before = (paper.upvotes, paper.comments, paper.stars, paper.fingerprint)
+        mark = self._words.fingerprint(card)
+        if not fresh:
+            self._relist(paper, card, visit)
+        if mark != paper.fingerprint:
+            self._reword(paper, card, visit, mark)
+        trail, latest = self._trail(paper, visit)
+        last = next((look[2:] for look in reversed(trail) if look[1] == visit.source), None)
+        seen, moved = _counts(visit, paper, card, last)
+        here: LookRow = (visit.at, visit.source, *seen)
+        one.fresh, one.moved, one.trail = fresh, moved, [*trail, here]
+        if moved:
+            _add_look(paper, here)
+        if latest:
+            _lay_over(paper, seen)
+        after = (paper.upvotes, paper.comments, paper.stars, paper.fingerprint)
+        one.update = None if after == before else after
+        one.seen = after[:3] if latest or not visit.live else self._known_by(paper.row, here)
+        if mark == paper.fingerprint and not paper.told & ~mark:
+            one.words = mark
+        return one
 
     def _write(self, sightings: list[tuple[Any, ...]], updates: list[tuple[Any, ...]]) -> None:
         self._conn.executemany(
@@ -295,22 +313,33 @@ class Meetings:
 
     # --- the past ---
 
-    def _trails(self, rows: Sequence[int], source: int, at: int) -> dict[int, list[LookRow]]:
-        """Per paper the looks of the last hour, in time order; where those leave it open what
-        this source showed last or what was known last, these looks too."""
-        found: dict[int, list[LookRow]] = {}
-        asked = _encode(rows).decode()
-        for row in self._conn.execute(_LAST_HOUR, (asked, at)):
-            found.setdefault(row[0], []).append(row[1:])
-        open_ones = [row for row in rows if not _settled(found.get(row, ()), source)]
+    def _read_trails(self, papers: Sequence[_Known], visit: _Visit) -> None:
+        """Read the looks of the last hour where they are not known yet; where those leave it open
+        what this source showed last or what was known last, these looks too."""
+        until = _FOREVER if visit.live else visit.at
+        unread = {paper.row: paper for paper in papers if paper.trail is None}
+        if unread:
+            trails: dict[int, list[LookRow]] = {row: [] for row in unread}
+            for row in self._conn.execute(_LAST_HOUR, (_rows(unread), visit.at, until)):
+                trails[row[0]].append(row[1:])
+            for number, trail in trails.items():
+                unread[number].trail = trail
+        open_ones = {p.row: p for p in papers if not _settled(p.trail or (), visit.source)}
         if open_ones:
             earlier: dict[int, list[LookRow]] = {}
-            asked = _encode(open_ones).decode()
-            for row in self._conn.execute(_LAST_BEFORE, (asked, at, source)):
+            asked = (_rows(open_ones), visit.at, visit.source)
+            for row in self._conn.execute(_LAST_BEFORE, asked):
                 earlier.setdefault(row[0], []).append(row[1:])
-            for paper, looks in earlier.items():
-                found[paper] = looks + found.get(paper, [])
-        return found
+            for number, looks in earlier.items():
+                paper = open_ones[number]
+                paper.trail = sorted({*looks, *(paper.trail or ())}, key=_BY_TIME)
+
+    def _trail(self, paper: _Known, visit: _Visit) -> tuple[Sequence[LookRow], bool]:
+        """A paper's trail up to a visit, and whether it is all: nothing newer is known."""
+        trail = paper.trail or []
+        if trail and trail[-1][0] > visit.at:
+            return [look for look in trail if look[0] <= visit.at], False
+        return trail, visit.live or not self._has_newer(paper.row, visit.at)
 
     def further(self, row: int, history: History) -> History:
         """A visit's history of a paper, with the hours one and two days ago, the first look and
@@ -355,18 +384,24 @@ class Meetings:
                 paper, fresh = self._resolve(card, snapshot, at)
                 if card.paper_id:
                     known[card.paper_id] = paper
+                    if fresh:
+                        self._recent[card.paper_id] = paper
             if paper.row not in found:
                 found[paper.row] = (paper, card, fresh)
         return list(found.values())
 
     def _known(self, cards: Iterable[Card]) -> dict[str, _Known]:
-        ids = _encode([card.paper_id for card in cards if card.paper_id]).decode()
-        rows = self._conn.execute(
-            f"select arxiv_id, {_KNOWN} from papers"
-            " where arxiv_id in (select value from json_each(?))",
-            (ids,),
-        )
-        return {row[0]: _Known(row[1:]) for row in rows}
+        recent = self._recent
+        ids = [card.paper_id for card in cards if card.paper_id]
+        missing = [name for name in ids if name not in recent]
+        if missing:
+            rows = self._conn.execute(
+                f"select arxiv_id, {_KNOWN} from papers"
+                " where arxiv_id in (select value from json_each(?))",
+                (_encode(missing).decode(),),
+            )
+            recent.update((row[0], _Known(row[1:])) for row in rows)
+        return {name: recent[name] for name in ids if name in recent}
 
     def _resolve(self, card: Card, snapshot: Snapshot, at: int) -> tuple[_Known, bool]:
         """The row of a card that no arXiv id led to, made when it is new."""
@@ -380,6 +415,7 @@ class Meetings:
         if card.paper_id is None:
             mine = [row for row in rows if row[1] == f"t:{name}"] or rows
             if rows and (len(rows) == 1 or mine is not rows):
+                self._recent.pop(mine[0][-1], None)  # one paper, one row in hand
                 return _Known(mine[0][:-1]), False
         else:
             nameless = [row for row in rows if row[-1] is None]
@@ -411,6 +447,7 @@ class Meetings:
             ),
         ).fetchone()
         known = _Known(row)
+        known.trail = []
         self._words.add(known.row, card)
         return known
 
@@ -458,7 +495,7 @@ class Meetings:
             paper.told = told
         if not (richer and newer):
             return
-        paper.fingerprint = mark
+        paper.fingerprint, paper.richness = mark, richness
         self._conn.execute(
             "update papers set richness = ?, title_hash = ? where id = ?",
             (richness, title_hash(card.title), paper.row),
@@ -553,6 +590,26 @@ def _lay_over(paper: _Known, seen: Sequence[int | None]) -> None:
         paper.comments = seen[1]
     if seen[2] is not None:
         paper.stars = seen[2]
+
+
+def _rows(papers: Iterable[int]) -> str:
+    return _encode(list(papers)).decode()
+
+
+def _add_look(paper: _Known, look: LookRow) -> None:
+    """Lengthen a trail by one look; what no visit can ask for is left out now and then."""
+    trail = paper.trail
+    if trail is None:
+        return
+    trail.append(look)
+    if len(trail) > 1 and trail[-2][0] > look[0]:
+        trail.sort(key=_BY_TIME)
+    if len(trail) > _LONG:
+        begin = trail[-1][0] - _HOUR
+        old = [one for one in trail if one[0] < begin]
+        lasts = {one[1]: one for one in old}
+        known = [one for one in old if one[2] is not None][-1:]
+        paper.trail = sorted({*lasts.values(), *known}, key=_BY_TIME) + trail[len(old) :]
 
 
 def _settled(looks: Sequence[LookRow], source: int) -> bool:

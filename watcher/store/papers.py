@@ -32,6 +32,10 @@ class Papers:
         self._words = Words(conn)
         self._meetings = Meetings(conn, self.history)
 
+    def forget(self) -> None:
+        """Drop what was kept of rows: they may have been rolled back, or written by others."""
+        self._meetings.forget()
+
     def meet(self, source: int, snapshot: Snapshot, *, live: bool = True) -> tuple[Met, ...]:
         """Remember a snapshot of ``source``; one ``Met`` per card, in the page's order.
 

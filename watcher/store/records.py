@@ -46,6 +46,7 @@ class Records:
         """All or nothing, for code that has the thread to itself. Raises StoreError."""
         with translated(self.path):
             self.conn.execute("begin immediate")
+            self.forget()
             try:
                 yield self
             except BaseException:
@@ -56,8 +57,9 @@ class Records:
             self.conn.execute("commit")
 
     def forget(self) -> None:
-        """Drop what was remembered of rows that may have been rolled back."""
+        """Drop what was remembered of rows that may have been rolled back, or written by others."""
         self.sources.forget()
+        self.papers.forget()
 
     def close(self) -> None:
         """Close the connection."""

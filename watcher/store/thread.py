@@ -36,6 +36,7 @@ class Store:
         self._path = path
         self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._records = open_records()
+        self._version: int | None = None
         self._thread = threading.Thread(target=self._serve, name="store", daemon=True)
         self._thread.start()
 
@@ -89,6 +90,7 @@ class Store:
         go_on, job = True, first
         try:
             conn.execute("begin immediate")
+            self._notice_others(conn)
         except sqlite3.Error as exc:
             first.fail(self._translated(exc))
             return True
@@ -110,6 +112,13 @@ class Store:
             job = following
         self._commit(done)
         return go_on
+
+    def _notice_others(self, conn: sqlite3.Connection) -> None:
+        """Forget what was kept of rows when another process has written since."""
+        version = conn.execute("pragma data_version").fetchone()[0]
+        if version != self._version:
+            self._version = version
+            self._records.forget()
 
     def _run_in_savepoint(self, job: _Job, done: list[tuple[_Job, Any]]) -> None:
         conn = self._records.conn

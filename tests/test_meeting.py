@@ -1,0 +1,107 @@
+"""What is kept in hand between visits changes nothing of what a visit finds or leaves."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.snapshots import NOW, card, hours, snapshot
+from watcher.clock import to_unix
+from watcher.growth import count_at
+from watcher.model import PageKind
+from watcher.store import Store, open_records
+
+VISITS = st.lists(
+    st.tuples(
+        st.sampled_from("abc"),
+        st.sampled_from([-0.01, 0.0, 0.3, 0.9, 1.1, 30.0]),
+        st.lists(
+            st.tuples(st.integers(1, 4), st.one_of(st.none(), st.integers(0, 30)), st.booleans()),
+            min_size=1,
+            max_size=5,
+        ),
+    ),
+    max_size=14,
+)
+
+
+def visit(records, at, source, shown, *, forget):
+    """One visit; what it found of each paper."""
+    if forget:
+        records.forget()
+    cards = [
+        card(number, upvotes=upvotes, **({"paper_id": None} if nameless else {}))
+        for number, upvotes, nameless in shown
+    ]
+    met = records.papers.meet(
+        records.sources.id_of(source), snapshot(*cards, at=at, kind=PageKind.TRENDING)
+    )
+    now = to_unix(at)
+    return [
+        (
+            m.row,
+            m.fresh,
+            m.moved,
+            m.counts,
+            count_at(m.history.looks, now),
+            count_at(m.further().looks, now - 86_400),
+            bool(m.words),
+        )
+        for m in met
+    ]
+
+
+def left(records):
+    """All that visits leave behind."""
+    tables = ("papers", "sightings", "falls", "places")
+    return [
+        records.conn.execute(f"select * from {name} order by 1, 2, 3").fetchall() for name in tables
+    ]
+
+
+@given(VISITS)
+def test_visits_with_papers_in_hand_are_as_visits_that_read_them_anew(tmp_path_factory, visits):
+    folder = tmp_path_factory.mktemp("meeting")
+    with (
+        open_records(folder / "kept.db", create=True, migrate=True) as kept,
+        open_records(folder / "anew.db", create=True, migrate=True) as anew,
+    ):
+        at = NOW
+        for source, gap, shown in visits:
+            at += hours(gap)
+            found = visit(kept, at, source, shown, forget=False)
+            assert found == visit(anew, at, source, shown, forget=True)
+        assert left(kept) == left(anew)
+
+
+async def test_what_another_process_wrote_is_seen_by_the_next_visit(tmp_path):
+    path = tmp_path / "w.db"
+    store = Store(path, lambda: open_records(path, create=True, migrate=True))
+    shown = snapshot(card(1, upvotes=10))
+
+    def meet(records):
+        return records.papers.meet(records.sources.id_of("a"), shown)[0]
+
+    await store.write(meet)
+    with open_records(path) as other:
+        other.conn.execute("update sightings set upvotes = 7")
+        other.conn.execute("update papers set upvotes = 7")
+    assert (await store.write(meet)).moved
+    await store.close()
+
+
+async def test_a_visit_that_was_rolled_back_leaves_nothing_in_hand(tmp_path):
+    path = tmp_path / "w.db"
+    store = Store(path, lambda: open_records(path, create=True, migrate=True))
+
+    def meet(records, *, fails=False):
+        met = records.papers.meet(records.sources.id_of("a"), snapshot(card(1)))[0]
+        if fails:
+            raise RuntimeError("no")
+        return met
+
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="no"):
+            await store.write(lambda r: meet(r, fails=True))
+    assert (await store.write(meet)).fresh
+    assert not (await store.write(meet)).moved
+    await store.close()
