@@ -19,7 +19,12 @@ CHANGES = st.fixed_dictionaries(
     {"upvotes": COUNTS, "comments": COUNTS, "stars": st.one_of(st.none(), COUNTS)},
     optional={
         "title": st.sampled_from(
-            ["Another title", 'With "upvotes":5, quoted', "&quot;upvotes&quot;:7"]
+            [
+                "Another title",
+                'With "upvotes":5, quoted',
+                "&quot;upvotes&quot;:7",
+                'A } brace, "{ and a \\',
+            ]
         ),
         "ai_summary": st.sampled_from([None, "Said anew."]),
         "organization": st.none(),
@@ -67,14 +72,14 @@ def test_a_source_read_with_its_memo_says_what_it_says_without(
         assert read(body, memo) == read(body)
 
 
-def test_of_a_page_whose_counts_moved_only_the_last_item_is_decoded() -> None:
+def test_of_a_page_whose_counts_moved_no_item_is_decoded() -> None:
     memo = Memo()
     before = pages.trending(FAKES)
     moved = [fake.but(upvotes=fake.upvotes + 3, comments=9) for fake in FAKES]
     assert decoded(memo, before) == len(FAKES)
     read(before, memo)
     after = pages.trending([*moved[3:], *moved[:3]])
-    assert decoded(memo, after) == 2  # what was last before is known by no bytes of its own
+    assert decoded(memo, after) == 0
     assert read(after, memo) == read(after)
 
 
@@ -82,7 +87,7 @@ def test_an_item_is_decoded_when_anything_else_of_it_changes() -> None:
     memo = Memo()
     read(pages.trending(FAKES), memo)
     other = [FAKES[0].but(abstract="Now it says this."), *FAKES[1:]]
-    assert decoded(memo, pages.trending(other)) == 2
+    assert decoded(memo, pages.trending(other)) == 1
     assert read(pages.trending(other), memo) == read(pages.trending(other))
 
 
@@ -126,7 +131,7 @@ def test_followers_of_a_submitter_may_move_without_costing_anything() -> None:
         for item in props["dailyPapers"]:
             item["submittedBy"] = {"name": "adaq", "followerCount": 70 + step}
         body = pages.document(pages.island(props))
-        assert decoded(memo, body) == (1 if step else len(FAKES))
+        assert decoded(memo, body) == (0 if step else len(FAKES))
         assert read(body, memo) == read(body)
 
 

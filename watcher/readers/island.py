@@ -182,7 +182,7 @@ def _read_known(
     kind = _kind(data, _query(data.query), hint)
     if kind is PageKind.SEARCH or isinstance(decoded, UnsetType):
         return None
-    if not decoded or len(decoded) != sum(slot.entry is None for slot in slots):
+    if not slots or len(decoded) != sum(slot.entry is None for slot in slots):
         return None
     day = _day(data, hint) if kind is PageKind.DAILY else None
     if memo and memo.day != day:
@@ -201,7 +201,7 @@ def _read_known(
         cards=cards,
         kind=kind,
         listed_on=day,
-        shows=items.shown(decoded, since=_since(data)).union(*known),
+        shows=items.shown(decoded, since=_since(data), known=known),
         warnings=(*warnings, *told),
     )
 

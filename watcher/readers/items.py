@@ -7,7 +7,7 @@ know where the JSON came from. One odd item costs itself a warning, never its ne
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import UTC, date, datetime, time
 from typing import Annotated, Any, TypeAlias, TypeVar
 
@@ -365,11 +365,17 @@ def _object_time(object_id: str | None) -> datetime | None:
         return None
 
 
-def shown(items: Iterable[Item], *, since: date | None = None) -> frozenset[str]:
+def shown(
+    items: Iterable[Item],
+    *,
+    since: date | None = None,
+    known: Collection[frozenset[str]] = (),
+) -> frozenset[str]:
     """The fields that this generation of the JSON shows, whether or not a paper has them.
 
     A key that any item has is shown, and so is every key older than the youngest one found.
-    ``since`` is what the surrounding page tells about its age.
+    ``since`` is what the surrounding page tells about its age, ``known`` what was found of the
+    page's other items.
     """
     items = list(items)
     generation = since or date.min
@@ -385,8 +391,9 @@ def shown(items: Iterable[Item], *, since: date | None = None) -> frozenset[str]
         ("submitted_by", lambda i: i.submitted_by is not UNSET or _has(i, "submitted_on_daily_by")),
         ("listed_at", lambda i: _has(i, "submitted_on_daily_at") or _has(i, "discussion_id")),
     )
-    fields.update(name for name, has in outer if not items or any(map(has, items)))
-    return frozenset(fields)
+    none = not (items or known)
+    fields.update(name for name, has in outer if none or any(map(has, items)))
+    return frozenset(fields.union(*known))
 
 
 def _has(item: Item, key: str) -> bool:

@@ -28,18 +28,29 @@ _UNUSED = timedelta(days=1)
 
 _START = b"{&quot;paper&quot;:{"
 """An item begins so, and nothing else does: inside a text a quote has a backslash before it."""
-_END = b"},"
-_NAMED = 48
-"""Bytes of an item that surely hold its id."""
+_STEP = re.compile(rb"&quot;(?:[^&\\]++|\\.|&(?!quot;))*+&quot;|[{}]", re.DOTALL)
+"""A text, or a brace that stands in none."""
+_NAMED = len(_START) + 48
+"""Bytes at the head of an item that surely hold its id."""
 _COUNTS = (b"&quot;upvotes&quot;:", b"&quot;numComments&quot;:", b"&quot;githubStars&quot;:")
 _FOLLOWERS = b"&quot;followerCount&quot;:"
 """A number that moves and is never read."""
 _NUMBERS = (*_COUNTS, _FOLLOWERS)
 _NUMBER = re.compile(rb"(?:0|[1-9]\d{0,14})(?=[,}])")
 
-_Key = tuple[bytes, int, int]
 _Counts = tuple[int | None, int | None, int | None]
 """(upvotes, comments, stars)"""
+
+
+class Layout(NamedTuple):
+    """Where the numbers of an item stand: all the bytes between them are always the same."""
+
+    numbers: tuple[tuple[int, int], ...]
+    """For each number the bytes before it, from the last one on, and its place in ``_NUMBERS``."""
+    tail: int
+    """Bytes after the last number, up to the item's end."""
+    mark: int
+    """CRC-32 of all those bytes."""
 
 
 class Entry(NamedTuple):
@@ -48,13 +59,15 @@ class Entry(NamedTuple):
     card: Card
     shows: frozenset[str]
     """The fields that its keys speak for."""
+    layout: Layout
 
 
 class Slot(NamedTuple):
     """An item's place on the page of now."""
 
-    key: _Key | None
-    """None for an item that cannot be known again: its end or its counts are not certain."""
+    head: bytes
+    layout: Layout | None
+    """None for an item that cannot be known again: it has no end, or its counts are not certain."""
     counts: _Counts
     entry: Entry | None
     """None when it has to be decoded."""
@@ -71,16 +84,14 @@ class Slot(NamedTuple):
         return msgspec.structs.replace(card, upvotes=upvotes, comments=comments, stars=stars)
 
 
-_UNKNOWN = Slot(None, (None, None, None), None)
-
-
 class Memo:
     """The items of one source's last page; each reading of a page leaves its own."""
 
     __slots__ = ("day", "entries")
 
     def __init__(self) -> None:
-        self.entries: dict[_Key, Entry] = {}
+        self.entries: dict[bytes, Entry] = {}
+        """By the first bytes of each item."""
         self.day: date | None = None
         """The list day that the cards were given."""
 
@@ -89,36 +100,45 @@ class Memo:
 
     def sift(self, value: bytes) -> tuple[bytes, list[Slot]]:
         """An island's value without the items that are known, and the places of all items."""
-        head, *parts = value.rsplit(_START)  # from the end it is twice as fast
-        kept, slots = [head], []
-        for part in parts:
-            slot = self._slot(part)
+        place = value.find(_START)
+        view, slots = memoryview(value), []
+        kept = [value if place < 0 else value[:place]]
+        while place >= 0:
+            slot, end = self._recognise(value, view, place)
+            if slot is None:
+                end = value.find(_START, place + 1)
+                item = value[place:end] if end >= 0 else value[place:]
+                kept.append(item)
+                slot = _survey(item)
+            elif value.startswith(_START, end + 1):
+                end += 1  # the comma
+            else:
+                kept.append(value[end:])
+                end = -1
             slots.append(slot)
-            if slot.entry is None:
-                kept += (_START, part)
+            place = end
         return b"".join(kept), slots
 
-    def _slot(self, part: bytes) -> Slot:
-        if not part.endswith(_END):  # the last of a list, or none of a list
-            return _UNKNOWN
-        spans, counts = [], []
-        for name in _NUMBERS:
-            found = part.rfind(name)  # they stand near the end
-            number = _NUMBER.match(part, found + len(name)) if found >= 0 else None
-            counts.append(int(number[0]) if number else None)
-            if number:
-                spans.append(number.span())
-        spans.sort()
-        mark = size = place = 0
-        for begin, end in spans:
-            mark = isal_zlib.crc32(part[place:begin], mark)
-            size += begin - place
-            place = end
-        key = (part[:_NAMED], isal_zlib.crc32(part[place:], mark), size + len(part) - place)
-        entry = self.entries.get(key)
-        if entry is None and any(part.count(name) > 1 for name in _COUNTS):
-            return _UNKNOWN
-        return Slot(key, (counts[0], counts[1], counts[2]), entry)
+    def _recognise(self, value: bytes, view: memoryview, place: int) -> tuple[Slot | None, int]:
+        """The known item that begins here, and where it ends; None for any other."""
+        head = value[place : place + _NAMED]
+        entry = self.entries.get(head)
+        if entry is None:
+            return None, place
+        counts: list[int | None] = [None] * len(_NUMBERS)
+        mark = 0
+        for gap, which in entry.layout.numbers:
+            begin = place + gap
+            number = _NUMBER.match(value, begin)
+            if number is None:
+                return None, place
+            mark = isal_zlib.crc32(view[place:begin], mark)
+            place = number.end()
+            counts[which] = int(number[0])
+        end = place + entry.layout.tail
+        if isal_zlib.crc32(view[place:end], mark) != entry.layout.mark:
+            return None, place
+        return Slot(head, entry.layout, (counts[0], counts[1], counts[2]), entry), end
 
     def forget(self) -> None:
         """Every item is to be decoded."""
@@ -136,17 +156,52 @@ class Memo:
         An item whose counts were not found where they were looked for is not kept.
         """
         by_id = {card.paper_id: card for card in cards if card.paper_id}
-        entries: dict[_Key, Entry] = {}
+        entries: dict[bytes, Entry] = {}
         fresh = iter(decoded)
         for slot in slots[:ITEMS]:
-            if slot.entry is not None and slot.key is not None:
-                entries[slot.key] = slot.entry
+            if slot.entry is not None:
+                entries[slot.head] = slot.entry
                 continue
-            item = next(fresh)
+            item, layout = next(fresh), slot.layout
             card = by_id.get(text.paper_id(item.paper.id) or "")
-            if slot.key and card and slot.counts == (card.upvotes, card.comments, card.stars):
-                entries[slot.key] = Entry(card, items.shown([item]))
+            if layout and card and slot.counts == (card.upvotes, card.comments, card.stars):
+                entries[slot.head] = Entry(card, items.shown([item]), layout)
         self.entries, self.day = entries, day
+
+
+def _survey(item: bytes) -> Slot:
+    """Where an item's numbers stand, and what they are."""
+    head, counts, spans = item[:_NAMED], [], []
+    for which, name in enumerate(_NUMBERS):
+        found = item.rfind(name)  # they stand near the end
+        number = _NUMBER.match(item, found + len(name)) if found >= 0 else None
+        counts.append(int(number[0]) if number else None)
+        if number:
+            spans.append((*number.span(), which))
+    length = len(item) - 1 if item.endswith(b"},") else _end_of(item)
+    if not length or any(item.count(name) > 1 for name in _COUNTS):
+        return Slot(head, None, (None, None, None), None)  # a cut one, or two papers in one
+    numbers, place, mark = [], 0, 0
+    for begin, end, which in sorted(spans):
+        numbers.append((begin - place, which))
+        mark = isal_zlib.crc32(item[place:begin], mark)
+        place = end
+    mark = isal_zlib.crc32(item[place:length], mark)
+    layout = Layout(tuple(numbers), length - place, mark)
+    return Slot(head, layout, (counts[0], counts[1], counts[2]), None)
+
+
+def _end_of(item: bytes) -> int:
+    """The length of the last item of a list, behind which something else follows; 0: unknown."""
+    depth = 0
+    for step in _STEP.finditer(item):
+        if step[0] == b"{":
+            depth += 1
+        elif step[0] == b"}":
+            depth -= 1
+            if not depth:
+                return step.end()
+    return 0
 
 
 class Memos:
