@@ -177,27 +177,27 @@ def _began_anew(snapshot: Snapshot, reference: Reference) -> bool:
 def _with_its_counts(snapshot: Snapshot, reference: Reference) -> Iterable[str]:
     """The same papers, other titles; or votes that fell or leapt, which all at once they never
     do."""
-    place = {name: i for i, name in enumerate(reference.ids)}
+    place = dict(zip(reference.ids, range(len(reference.ids)), strict=True))
     both = [
-        (card, place[hash(card.paper_id)])
+        (card, i)
         for card in snapshot.cards
-        if card.paper_id and hash(card.paper_id) in place
+        if card.paper_id and (i := place.get(hash(card.paper_id))) is not None
     ]
     if len(both) < LEAST:
         return
     ago = _ago(snapshot, reference)
     if reference.reader is snapshot.reader:
-        other = sum(hash(card.title) != reference.titles[i] for card, i in both)
+        other = len([1 for card, i in both if hash(card.title) != reference.titles[i]])
         if other > len(both) / 2:
             yield f"{other} of {len(both)} papers have another title than {ago}"
     for field, before in (("upvotes", reference.upvotes), ("stars", reference.stars)):
         pairs = [
-            (before[i], value)
+            (old, value)
             for card, i in both
-            if (value := getattr(card, field)) is not None and before[i] != _UNKNOWN
+            if (value := getattr(card, field)) is not None and (old := before[i]) != _UNKNOWN
         ]
-        fell = sum(value < 0.9 * old and value < old - 3 for old, value in pairs)
-        leapt = sum(value > 10 * old + 50 for old, value in pairs)
+        fell = len([1 for old, value in pairs if value < old - 3 and value < 0.9 * old])
+        leapt = len([1 for old, value in pairs if value > 10 * old + 50])
         for count, word in ((fell, "fell"), (leapt, "leapt up")):
             if count >= LEAST and count > len(pairs) / 2:
                 yield f"{field} of {count} of {len(pairs)} papers {word} since {ago}"

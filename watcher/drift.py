@@ -112,13 +112,16 @@ def medians(snapshot: Snapshot) -> dict[str, float]:
 
 
 def oddities(
-    portrait: Portrait, snapshot: Snapshot, fills: Mapping[str, int], *, thorough: bool = True
+    portrait: Portrait,
+    snapshot: Snapshot,
+    fills: Mapping[str, int],
+    middles: Mapping[str, float] | None = None,
 ) -> tuple[Finding, ...]:
     """Fields of a page that are not as usual: filled on far fewer cards, or of another size.
 
-    ``fills`` says how many cards carry each field. Without ``thorough`` the sizes of values are
-    not looked at. A page that another reader had to read is odd as a whole, under the name
-    ``reader``.
+    ``fills`` says how many cards carry each field, ``middles`` are the snapshot's ``medians``
+    (``None``: not known yet; those that are left out are not looked at). A page that another
+    reader had to read is odd as a whole, under the name ``reader``.
     """
     if len(snapshot.cards) < LEAST or portrait.reader is None:
         return ()
@@ -132,7 +135,7 @@ def oddities(
         if field not in _NEVER_MEASURED and _has_emptied(field, habit, share, snapshot, now):
             what = f"missing on {1 - share:.0%} of cards| (usually {1 - habit.low:.0%})"
             found.append(Finding(name=field, what=what))
-    for field, median in medians(snapshot).items() if thorough else ():
+    for field, median in (medians(snapshot) if middles is None else middles).items():
         usual = portrait.habits.get(field)
         if usual is not None and _is_out_of_range(field, usual, median, now):
             unit = " characters" if field in _LENGTHS else ""
@@ -235,18 +238,22 @@ def probe_agrees(cards: Sequence[Card], snapshot: Snapshot, shows: frozenset[str
 
 
 def learn(
-    portrait: Portrait, snapshot: Snapshot, fills: Mapping[str, int], odd: Iterable[str] = ()
+    portrait: Portrait,
+    snapshot: Snapshot,
+    fills: Mapping[str, int],
+    odd: Iterable[str] = (),
+    middles: Mapping[str, float] | None = None,
 ) -> Portrait:
     """The portrait after one more judged page; what is odd now does not become usual.
 
-    ``odd`` names the fields found odd on this page. What another reader than usual shows is
-    not learnt.
+    ``odd`` names the fields found odd on this page, ``middles`` are the snapshot's ``medians``
+    if they are known already. What another reader than usual shows is not learnt.
     """
     at = to_unix(snapshot.taken_at)
     odd = frozenset(odd)
     if len(snapshot.cards) < LEAST or "reader" in odd:
         return msgspec.structs.replace(portrait, listed_on=snapshot.listed_on)
-    cards, middles = len(snapshot.cards), medians(snapshot)
+    cards, middles = len(snapshot.cards), medians(snapshot) if middles is None else middles
     habits = dict(portrait.habits)
     for field in fills:
         if field not in odd and field not in ("rank", "paper_id"):

@@ -7,7 +7,6 @@ when something cheap is odd. Must not store or tell anything.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -35,11 +34,8 @@ _SHRUNK = 0.8
 """A page with fewer papers than this share of its last is looked at twice."""
 COMPARE_EVERY = timedelta(hours=1)
 """Between two full comparisons of island and cards of one kind of page, while nothing is odd."""
-_HEAD = 8_000
-"""Bytes of the first card that are looked at for its class names."""
 
 _DIGITS = b"0123456789"
-_CLASS = re.compile(rb"class=\"([^\"]*)\"")
 _encode = msgspec.json.Encoder().encode
 _portrait = msgspec.json.Decoder(Portrait)
 
@@ -68,17 +64,18 @@ def read_page(
     tag = readers.find(page.body)
     island = tag.value if tag else None
     mark = None if island is None else f"{isal_zlib.crc32(island):08x}{len(island):x}"
+    front = first_cards(page.body, len(island or b""))
     fresh = Memory(
         validators=page.validators,
         island=mark,
-        skeleton=skeleton(page.body, len(island or b"")),
+        form=isal_zlib.crc32(front.translate(None, _DIGITS)),
         looked_at=memory.looked_at,
         reference=memory.reference,
         portrait=memory.portrait,
     )
     if mark is not None and mark == memory.island:
         return _unchanged(page, memory, fresh, now)
-    look = Look(sent, page, target, means, agreed=memory.agreed)
+    look = Look(sent, page, target, means, front)
     look.read(now, tag)
     return _look(look, memory, fresh)
 
@@ -86,26 +83,21 @@ def read_page(
 class Look:
     """A page while it is looked at."""
 
-    __slots__ = ("agreed", "island", "means", "page", "sent", "snapshot", "target")
+    __slots__ = ("front", "means", "page", "sent", "snapshot", "target")
 
     snapshot: Snapshot
 
-    def __init__(
-        self, sent: Page, page: Page, target: Target, means: Means, *, agreed: int
-    ) -> None:
+    def __init__(self, sent: Page, page: Page, target: Target, means: Means, front: bytes) -> None:
         self.sent = sent
         self.page = page
         self.target = target
         self.means = means
-        self.island = 0
-        """Bytes of the island; the cards stand behind it."""
-        self.agreed = agreed
-        """See ``Memory.agreed``."""
+        self.front = front
+        """See ``first_cards``."""
 
     def read(self, now: datetime, tag: Tag | None) -> None:
         """Bytes to a snapshot; raises ParseError. ``tag`` is the island's, if there is one."""
         page = self.page
-        self.island = len(tag.value) if tag and tag.value else 0
         try:
             snapshot = readers.parse(page.body, url=page.url, at=now, memo=self.means.memo, tag=tag)
         except ParseError as exc:
@@ -128,16 +120,20 @@ def _look(look: Look, memory: Memory, fresh: Memory) -> Seen:
     portrait = portrait_of(memory)
     at = to_unix(snapshot.taken_at)
     thorough = bool(portrait.drifts) or not 0 <= at - memory.looked_at < THOROUGH
-    odd = drift.oddities(portrait, snapshot, fills, thorough=thorough)
+    middles = drift.medians(snapshot) if thorough else {}
+    odd = drift.oddities(portrait, snapshot, fills, middles)
+    agrees = thorough and _probe(look, same=fresh.form == memory.agreed)
     by_cards = None
-    if _wants_cards(look, memory, portrait, odd=bool(odd), thorough=thorough):
+    if (thorough and not agrees) or _wants_cards(look, memory, portrait, odd=bool(odd)):
         by_cards = _by_cards(look.page, snapshot)
     seen_twice = None if isinstance(by_cards, str) else by_cards
     doubts = doubt.contradictions(snapshot, memory.reference, seen_twice)
     if doubts:
         return Seen(memory=memory, snapshot=snapshot, doubts=doubts, page=look.keep(doubts[0]))
     if thorough or odd or by_cards is not None:
-        scrutiny = scrutinise(portrait, snapshot, fills, odd=odd, by_cards=by_cards)
+        scrutiny = scrutinise(
+            portrait, snapshot, fills, odd=odd, by_cards=by_cards, middles=middles or None
+        )
     else:
         scrutiny = Scrutiny(portrait=portrait, changed=False)
     kept = None
@@ -150,7 +146,7 @@ def _look(look: Look, memory: Memory, fresh: Memory) -> Seen:
         reference=doubt.reference_of(snapshot),
         portrait=_encode(scrutiny.portrait) if scrutiny.changed else memory.portrait,
         looked_at=at if thorough else memory.looked_at,
-        agreed=look.agreed,
+        agreed=fresh.form if agrees else memory.agreed,
     )
     return Seen(memory=memory, snapshot=snapshot, scrutiny=scrutiny, page=kept, fills=fills)
 
@@ -162,15 +158,19 @@ def scrutinise(
     *,
     odd: Sequence[Finding] = (),
     by_cards: Snapshot | str | None = None,
+    middles: Mapping[str, float] | None = None,
 ) -> Scrutiny:
-    """Follow what is odd about a page from visit to visit, and learn what is not."""
+    """Follow what is odd about a page from visit to visit, and learn what is not.
+
+    ``middles`` are the snapshot's medians, where the caller has them already.
+    """
     at = to_unix(snapshot.taken_at)
     findings, looked = [*odd], {"page"}
     if by_cards is not None:
         findings += drift.cards_oddities(snapshot, by_cards)
         looked.add("cards")
     after, tell, healed = drift.follow(portrait, findings, at=at, looked=frozenset(looked))
-    after = drift.learn(after, snapshot, fills, [finding.name for finding in odd])
+    after = drift.learn(after, snapshot, fills, [finding.name for finding in odd], middles)
     return Scrutiny(
         portrait=after,
         changed=after != portrait,
@@ -180,10 +180,9 @@ def scrutinise(
     )
 
 
-def _wants_cards(
-    look: Look, memory: Memory, portrait: Portrait, *, odd: bool, thorough: bool
-) -> bool:
-    """Whether island and cards are to be compared in full: dear, several times all the rest."""
+def _wants_cards(look: Look, memory: Memory, portrait: Portrait, *, odd: bool) -> bool:
+    """Whether island and cards are to be compared in full, though the first cards agree: dear,
+    several times all the rest."""
     snapshot = look.snapshot
     if snapshot.reader is not ReaderName.ISLAND or not snapshot.cards:
         return False
@@ -196,35 +195,25 @@ def _wants_cards(
         return True
     if memory.reference is not None and len(snapshot.cards) < _SHRUNK * memory.reference.cards:
         return True
-    return look.means.compare or (thorough and not _probe(look))
+    return look.means.compare
 
 
-def _probe(look: Look) -> bool:
+def _probe(look: Look, *, same: bool) -> bool:
     """Whether the first cards say what the island says of them.
 
-    A tree of them is built only when more than digits has changed since they last did, or when
-    the votes that the island has are not among their texts.
+    A tree of them is built only when more than digits has changed since they last did (not
+    ``same``), or when the votes that the island has are not among their texts.
     """
-    body = look.page.body
-    start = end = body.find(b"<article", look.island)
-    for _ in range(PROBED):
-        end = body.find(b"</article>", end) + 10
-        if start < 0 or end < 10:
-            return False
-    first = body[start:end]
-    form = isal_zlib.crc32(first.translate(None, _DIGITS))
-    if form == look.agreed and _shows_votes(first, look.snapshot):
+    snapshot, front = look.snapshot, look.front
+    if snapshot.reader is not ReaderName.ISLAND or not snapshot.cards:
+        return True
+    if same and _shows_votes(front, snapshot):
         return True
     try:
-        few = readers.parse(
-            first, url=look.page.url, at=look.snapshot.taken_at, reader=ReaderName.CARDS
-        )
+        few = readers.parse(front, url=look.page.url, at=snapshot.taken_at, reader=ReaderName.CARDS)
     except ParseError:
         return False
-    agrees = drift.probe_agrees(few.cards, look.snapshot, few.shows)
-    if agrees:
-        look.agreed = form
-    return agrees
+    return drift.probe_agrees(few.cards, snapshot, few.shows)
 
 
 def _shows_votes(first: bytes, snapshot: Snapshot) -> bool:
@@ -241,7 +230,7 @@ def _by_cards(page: Page, snapshot: Snapshot) -> Snapshot | str:
 def _unchanged(page: Page, memory: Memory, fresh: Memory, now: datetime) -> Seen:
     """The island is what it was; are the cards?"""
     portrait = portrait_of(memory)
-    same = memory.skeleton in (0, fresh.skeleton)
+    same = memory.form in (0, fresh.form)
     if same and not portrait.must_compare and not _is_cut(page.body):
         return still(fresh, now)
     try:
@@ -316,14 +305,15 @@ def portrait_of(memory: Memory) -> Portrait:
         return Portrait()
 
 
-def skeleton(body: bytes, behind: int = 0) -> int:
-    """A number that stands for the class names of the first card; 0 when there is no card.
+def first_cards(body: bytes, behind: int) -> bytes:
+    """The first cards of a page as they are written; empty when there are none.
 
-    ``behind`` is a place that surely lies before it: the length of the island.
+    ``behind`` is a place that surely lies before them: the length of the island.
     """
-    start = body.find(b"<article", behind)
-    if start < 0:
-        return 0
-    end = body.find(b"</article>", start, start + _HEAD)
-    names = {*_CLASS.findall(body, start, end if end > 0 else start + _HEAD)}
-    return isal_zlib.crc32(b"\0".join(sorted(names))) or 1
+    start = end = body.find(b"<article", behind)
+    for _ in range(PROBED if start >= 0 else 0):
+        closing = body.find(b"</article>", end)
+        if closing < 0:
+            break
+        end = closing + 10
+    return body[start:end]

@@ -119,10 +119,10 @@ class Memory(Value, frozen=True, kw_only=True):
 
     validators: Validators = Validators()
     island: str | None = None
-    skeleton: int = 0
-    """Stands for the class names of the first card; 0: unknown."""
+    form: int = 0
+    """Stands for the form of the first cards, all but their digits; 0: unknown."""
     agreed: int = 0
-    """Stands for the form of the first cards when they last said what the island said."""
+    """That form when they last said what the island said."""
     looked_at: int = 0
     """Unix seconds of the last thorough look since the start."""
     reference: Reference | None = None
