@@ -31,6 +31,8 @@ _Seen = tuple[int | None, int | None, int | None]
 _NOTHING: _Seen = (None, None, None)
 _BY_TIME = itemgetter(0, 1)
 _FOREVER = 2**53
+_LOOKED_BACK = _HOUR + 600
+"""Seconds that are read: visits are not written down in the order they began."""
 _LONG = 16
 """Looks of a trail that are no reason to tidy it."""
 RECENT = 10_000
@@ -38,13 +40,18 @@ RECENT = 10_000
 
 
 class _Known:
-    """A row of ``papers``, as it is and as a visit changes it."""
+    """A row of ``papers``, as it is and as a visit changes it, and its trail: what is known of
+    its latest looks."""
 
     __slots__ = (
+        "begin",
         "comments",
+        "counted",
         "fingerprint",
         "first_seen_at",
         "key",
+        "lasts",
+        "latest",
         "listed_at",
         "listed_exact",
         "listed_on",
@@ -54,6 +61,7 @@ class _Known:
         "told",
         "trail",
         "upvotes",
+        "worst",
     )
 
     def __init__(self, values: Sequence[Any]) -> None:
@@ -71,9 +79,43 @@ class _Known:
             self.fingerprint,
             self.told,
         ) = values
-        self.trail: list[LookRow] | None = None
-        """Its looks of the last hour and later; of the time before, the last known one and those
-        that were a source's last. None: not read yet."""
+        self.begin = _FOREVER
+        """From here on (Unix seconds) the trail has every look."""
+        self.trail: list[LookRow] = []
+        """In time order; of the time before, the last known look and each source's last."""
+        self.lasts: dict[int, LookRow] = {}
+        """Each source's last look of the trail."""
+        self.counted = False
+        """Whether the trail has a look that shows votes."""
+        self.latest = True
+        """Whether no look is stored that is newer than the trail."""
+        self.worst = (0, 0, 0)
+        """(source, day, rank) of the last place that was the worst of its day."""
+
+    def covers(self, at: int) -> bool:
+        """Whether the trail is what a visit at this time has to know."""
+        trail = self.trail
+        return self.latest and self.begin <= at - _HOUR and not (trail and trail[-1][0] > at)
+
+    def follow(self, begin: int, trail: list[LookRow], *, latest: bool) -> None:
+        """Take up a trail that was read."""
+        self.begin, self.trail, self.latest = begin, trail, latest
+        self.lasts = {look[1]: look for look in trail}
+        self.counted = any(look[2] is not None for look in trail)
+
+    def add(self, look: LookRow) -> None:
+        """Lengthen the trail; what no visit can ask for is left out now and then."""
+        trail = self.trail
+        trail.append(look)
+        self.lasts[look[1]] = look
+        self.counted = self.counted or look[2] is not None
+        if len(trail) > _LONG:
+            begin = look[0] - _HOUR
+            old = [one for one in trail if one[0] < begin]
+            kept = {one[1]: one for one in old}
+            known = [one for one in old if one[2] is not None][-1:]
+            self.trail = [*sorted({*kept.values(), *known}, key=_BY_TIME), *trail[len(old) :]]
+            self.begin = begin
 
 
 _KNOWN = (
@@ -81,10 +123,10 @@ _KNOWN = (
     " richness, fingerprint, told"
 )
 _LOOK = "at, source, upvotes, comments, stars"
-_LAST_HOUR = (  # and a bit more: visits are not written down in the order they began
+_LAST_HOUR = (
     "select s.paper, s.at, s.source, s.upvotes, s.comments, s.stars"
     " from json_each(?1) asked cross join sightings s"
-    " on s.paper = asked.value and s.at >= ?2 - 4200 and s.at <= ?3"
+    f" on s.paper = asked.value and s.at >= ?2 - {_LOOKED_BACK} and s.at <= ?3"
 )
 _BEFORE = (
     "select s.paper, s.at, s.source, s.upvotes, s.comments, s.stars"
@@ -222,7 +264,7 @@ class Met:
     def most(self) -> int | None:
         """No source showed more votes in the last hour, nor was more known before; None when no
         votes are known."""
-        return max((look[2] for look in self.trail if look[2] is not None), default=None)
+        return max([look[2] for look in self.trail if look[2] is not None], default=None)
 
     @property
     def history(self) -> History:
@@ -264,37 +306,38 @@ class Meetings:
         at = to_unix(snapshot.taken_at)
         who = self._who(snapshot, at)
         visit = _Visit(source, at, snapshot, self._falls(source), len(who), live)
-        self._read_trails([paper for paper, _, fresh in who if not fresh], visit)
+        self._read_trails([paper for paper, _, _ in who], visit)
         met = [self._meet(visit, rank, *one) for rank, one in enumerate(who, 1)]
         self._write(
             [(m.row, *m.trail[-1]) for m in met if m.moved],
             [(*m.update, m.row) for m in met if m.update],
         )
         if snapshot.kind is PageKind.TRENDING:
-            self._place([m.row for m in met], source, at)
+            self._place([paper for paper, _, _ in who], source, at)
         if not live:
             self.forget()
         return tuple(met)
 
     def _meet(self, visit: _Visit, rank: int, paper: _Known, card: Card, fresh: bool) -> Met:
-        one = Met(self, visit, paper, card, rank)
         before = (paper.upvotes, paper.comments, paper.stars, paper.fingerprint)
         mark = self._words.fingerprint(card)
-        if not fresh:
+        if not fresh and not (paper.listed_exact and visit.at >= paper.first_seen_at):
             self._relist(paper, card, visit)
         if mark != paper.fingerprint:
             self._reword(paper, card, visit, mark)
-        trail, latest = self._trail(paper, visit)
-        last = next((look[2:] for look in reversed(trail) if look[1] == visit.source), None)
-        seen, moved = _counts(visit, paper, card, last)
+        last = paper.lasts.get(visit.source)
+        seen, moved = _counts(visit, paper, card, last and last[2:])
         here: LookRow = (visit.at, visit.source, *seen)
-        one.fresh, one.moved, one.trail = fresh, moved, [*trail, here]
-        if moved:
-            _add_look(paper, here)
+        one = Met(self, visit, paper, card, rank)
+        one.fresh, one.moved, one.trail = fresh, moved, [*paper.trail, here]
+        if moved and not (last and last[0] == visit.at):  # the store keeps the first of a second
+            paper.add(here)
+        latest = paper.latest
         if latest:
             _lay_over(paper, seen)
         after = (paper.upvotes, paper.comments, paper.stars, paper.fingerprint)
-        one.update = None if after == before else after
+        if after != before:
+            one.update = after
         one.seen = after[:3] if latest or not visit.live else self._known_by(paper.row, here)
         if mark == paper.fingerprint and not paper.told & ~mark:
             one.words = mark
@@ -314,32 +357,28 @@ class Meetings:
     # --- the past ---
 
     def _read_trails(self, papers: Sequence[_Known], visit: _Visit) -> None:
-        """Read the looks of the last hour where they are not known yet; where those leave it open
+        """Read the looks of the last hour where they are not in hand; where those leave it open
         what this source showed last or what was known last, these looks too."""
-        until = _FOREVER if visit.live else visit.at
-        unread = {paper.row: paper for paper in papers if paper.trail is None}
+        at, source = visit.at, visit.source
+        unread = {paper.row: paper for paper in papers if not paper.covers(at)}
         if unread:
             trails: dict[int, list[LookRow]] = {row: [] for row in unread}
-            for row in self._conn.execute(_LAST_HOUR, (_rows(unread), visit.at, until)):
+            until = _FOREVER if visit.live else at
+            for row in self._conn.execute(_LAST_HOUR, (_rows(unread), at, until)):
                 trails[row[0]].append(row[1:])
             for number, trail in trails.items():
-                unread[number].trail = trail
-        open_ones = {p.row: p for p in papers if not _settled(p.trail or (), visit.source)}
+                past = [look for look in trail if look[0] <= at]
+                latest = len(past) == len(trail) and (visit.live or not self._has_newer(number, at))
+                unread[number].follow(at - _LOOKED_BACK, past, latest=latest)
+        open_ones = {p.row: p for p in papers if not p.counted or source not in p.lasts}
         if open_ones:
             earlier: dict[int, list[LookRow]] = {}
-            asked = (_rows(open_ones), visit.at, visit.source)
-            for row in self._conn.execute(_LAST_BEFORE, asked):
+            for row in self._conn.execute(_LAST_BEFORE, (_rows(open_ones), at, source)):
                 earlier.setdefault(row[0], []).append(row[1:])
             for number, looks in earlier.items():
                 paper = open_ones[number]
-                paper.trail = sorted({*looks, *(paper.trail or ())}, key=_BY_TIME)
-
-    def _trail(self, paper: _Known, visit: _Visit) -> tuple[Sequence[LookRow], bool]:
-        """A paper's trail up to a visit, and whether it is all: nothing newer is known."""
-        trail = paper.trail or []
-        if trail and trail[-1][0] > visit.at:
-            return [look for look in trail if look[0] <= visit.at], False
-        return trail, visit.live or not self._has_newer(paper.row, visit.at)
+                trail = sorted({*looks, *paper.trail}, key=_BY_TIME)
+                paper.follow(paper.begin, trail, latest=paper.latest)
 
     def further(self, row: int, history: History) -> History:
         """A visit's history of a paper, with the hours one and two days ago, the first look and
@@ -447,7 +486,7 @@ class Meetings:
             ),
         ).fetchone()
         known = _Known(row)
-        known.trail = []
+        known.begin = 0
         self._words.add(known.row, card)
         return known
 
@@ -503,15 +542,20 @@ class Meetings:
 
     # --- ranks ---
 
-    def _place(self, rows: Sequence[int], source: int, at: int) -> None:
+    def _place(self, papers: Sequence[_Known], source: int, at: int) -> None:
         """Remember the worst rank of each day."""
-        size, day = len(rows), at // _DAY
+        size, day = len(papers), at // _DAY
+        worse = []
+        for rank, paper in enumerate(papers, 1):
+            if paper.worst[:2] != (source, day) or rank > paper.worst[2]:
+                paper.worst = (source, day, rank)
+                worse.append((paper.row, source, day, at, rank, size))
         self._conn.executemany(
             "insert into places (paper, source, day, at, rank, page_size)"
             " values (?, ?, ?, ?, ?, ?) on conflict do update"
             " set rank = excluded.rank, at = excluded.at, page_size = excluded.page_size"
             " where excluded.rank > rank",
-            [(row, source, day, at, rank, size) for rank, row in enumerate(rows, 1)],
+            worse,
         )
 
     def places(self, paper: int, source: int | None, until: int) -> tuple[Place, ...]:
@@ -594,28 +638,6 @@ def _lay_over(paper: _Known, seen: Sequence[int | None]) -> None:
 
 def _rows(papers: Iterable[int]) -> str:
     return _encode(list(papers)).decode()
-
-
-def _add_look(paper: _Known, look: LookRow) -> None:
-    """Lengthen a trail by one look; what no visit can ask for is left out now and then."""
-    trail = paper.trail
-    if trail is None:
-        return
-    trail.append(look)
-    if len(trail) > 1 and trail[-2][0] > look[0]:
-        trail.sort(key=_BY_TIME)
-    if len(trail) > _LONG:
-        begin = trail[-1][0] - _HOUR
-        old = [one for one in trail if one[0] < begin]
-        lasts = {one[1]: one for one in old}
-        known = [one for one in old if one[2] is not None][-1:]
-        paper.trail = sorted({*lasts.values(), *known}, key=_BY_TIME) + trail[len(old) :]
-
-
-def _settled(looks: Sequence[LookRow], source: int) -> bool:
-    """Whether these looks tell what the source showed last and what was known last."""
-    mine = any(look[1] == source for look in looks)
-    return mine and any(look[2] is not None for look in looks)
 
 
 def look_of(row: Sequence[Any]) -> Look:
