@@ -154,7 +154,7 @@ def _with_its_past(snapshot: Snapshot, reference: Reference) -> Iterable[str]:
         yield f"{nameless} of {now} papers have no id, {ago} nearly all had one"
         return
     ids = {hash(card.paper_id) for card in snapshot.cards if card.paper_id}
-    kept = sum(name in ids for name in reference.ids)
+    kept = len(ids.intersection(reference.ids))
     if now < 0.5 * before and kept < 0.5 * before:
         yield f"it shows {now} papers, {ago} it showed {before}"
     elif kept < 0.1 * len(reference.ids) and now < 3 * before and nameless < now / 2:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -84,11 +84,14 @@ def decide(
 
 
 def may_speak(
-    rules: Iterable[Rule], source: str, outcomes: Mapping[Query, Outcome], most: int | None
+    rules: Iterable[Rule],
+    source: str,
+    outcomes: Mapping[Query, Outcome],
+    most: Callable[[], int | None],
 ) -> bool:
     """Whether ``decide`` has to look at a paper; False is certain, and quick to find out.
 
-    ``outcomes`` are those known for its words, ``most`` is at least the votes it has.
+    ``outcomes`` are those known for its words, ``most`` tells at least the votes it has.
     """
     for rule in rules:
         settled = outcomes.get(rule.gate, _NOT_SETTLED)
@@ -96,7 +99,7 @@ def may_speak(
             continue
         if rule.sources and source not in rule.sources:
             continue
-        if rule.min_upvotes and rule.follows is None and (most or 0) < rule.min_upvotes:
+        if rule.min_upvotes and rule.follows is None and (most() or 0) < rule.min_upvotes:
             continue
         return True
     return False

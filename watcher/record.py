@@ -177,10 +177,12 @@ def _note_looks(app: App, records: Records, visit: Visit, seen: Seen) -> None:
     """Remember how the page looked, and tell what is odd about it."""
     if seen.scrutiny is None or not seen.scrutiny.changed:
         return
-    state = records.sources.state(visit.target.name)
-    assert state is not None  # noqa: S101 - the visit has just been noted
-    records.care.keep_portrait(state.id, seen.memory.portrait)
-    notices.note_drift(app, records, state, seen.scrutiny, now=visit.at, page=seen.page)
+    source = records.sources.id_of(visit.target.name)
+    records.care.keep_portrait(source, seen.memory.portrait)
+    if seen.scrutiny.tell or seen.scrutiny.healed:
+        state = records.sources.state(visit.target.name)
+        assert state is not None  # noqa: S101 - the visit has just been noted
+        notices.note_drift(app, records, state, seen.scrutiny, now=visit.at, page=seen.page)
 
 
 def _drifting(seen: Seen) -> int | None:

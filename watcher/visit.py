@@ -87,6 +87,7 @@ class App:
         self.matches = Matches()
         self.memory: dict[str, Memory] = {}
         self.memos = readers.Memos()
+        self.under_way = UnderWay()
         self.compared: dict[PageKind, datetime] = {}
         """When island and cards of a kind of page were last compared in full."""
         self.context = context_of(self.rules)
@@ -112,6 +113,21 @@ class App:
             self._learnt = (key, baseline, rules)
             log.info("baseline_learnt", before=from_unix(key[0]).isoformat())
         return self._learnt[1], self._learnt[2]
+
+
+class UnderWay:
+    """How many visits are under way; each is one for the length of a ``with`` block."""
+
+    __slots__ = ("count",)
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __enter__(self) -> None:
+        self.count += 1
+
+    def __exit__(self, *exc: object) -> None:
+        self.count -= 1
 
 
 class Memory(Value, frozen=True, kw_only=True):

@@ -33,19 +33,25 @@ async def check(app: App, target: Target, now: datetime) -> Checked:
     began = time.perf_counter()
     visit = Visit(target=target, at=now, began=began)
     memory = app.memory.get(target.name) or await _recall(app, target)
-    try:
-        page, seen = await _look(app, visit, memory)
-        if isinstance(page, Page):
-            visit = visit.answered(page)
-    except (FetchError, ParseError) as exc:
-        failure = exc
-        checked = await app.store.write(lambda r: record_failed(app, r, visit, failure))
-    else:
-        record = _recorder(seen)
-        checked = await app.store.write(lambda r: record(app, r, visit, seen))
-        app.memory[target.name] = seen.memory
+    with app.under_way:
+        try:
+            page, seen = await _look(app, visit, memory)
+            if isinstance(page, Page):
+                visit = visit.answered(page)
+        except (FetchError, ParseError) as exc:
+            failure = exc
+            checked = await _write(app, lambda r: record_failed(app, r, visit, failure))
+        else:
+            record = _recorder(seen)
+            checked = await _write(app, lambda r: record(app, r, visit, seen))
+            app.memory[target.name] = seen.memory
     _report(app, target, checked, time.perf_counter() - began)
     return checked
+
+
+async def _write(app: App, work: Callable[[Records], Checked]) -> Checked:
+    """Write a visit down; among many, together with the next ones."""
+    return await app.store.write(work, patient=app.under_way.count > 1)
 
 
 async def note_fault(app: App, target: Target, now: datetime, fault: Exception) -> Checked:

@@ -199,6 +199,9 @@ def _open(path: Path) -> Database:
     conn.execute("pragma foreign_keys = on")
     conn.execute("pragma temp_store = memory")
     conn.execute("pragma cache_size = -16000")
+    # A visit touches a leaf for each paper or two, the next one of the source the same ones:
+    # the longer the log, the rarer each is copied back. 16 MB.
+    conn.execute("pragma wal_autocheckpoint = 4000")
     for pragma, wanted in (("journal_mode", "wal"), ("synchronous", 2), ("foreign_keys", 1)):
         got = conn.execute(f"pragma {pragma}").fetchone()[0]
         if got != wanted:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
-from operator import attrgetter, itemgetter
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import msgspec
@@ -154,9 +154,9 @@ def _hour_ago(hours: int) -> str:
 
 
 _FURTHER = (
-    f"{_hour_ago(24)} union {_hour_ago(48)} union select {_LOOK} from sightings"
+    f"{_hour_ago(24)} union all {_hour_ago(48)} union all select {_LOOK} from sightings"
     " where paper = ?1 and at = (select at from sightings where paper = ?1"
-    " and upvotes is not null order by at limit 1) order by 1, 2"
+    " and upvotes is not null order by at limit 1)"
 )
 
 
@@ -216,6 +216,7 @@ class Met:
     """
 
     __slots__ = (
+        "_history",
         "_meetings",
         "_paper",
         "_rank",
@@ -243,6 +244,7 @@ class Met:
         """A count differs from this source's last, or this source shows it for the first time."""
         self.words = 0
         """Changes with the paper's words; 0 when other words are known than the card tells."""
+        self._history: History | None = None
         self._meetings = meetings
         self._visit = visit
         self._paper = paper
@@ -260,7 +262,6 @@ class Met:
         upvotes, comments, stars = self.seen
         return Counts(upvotes=upvotes, comments=comments, stars=stars)
 
-    @property
     def most(self) -> int | None:
         """No source showed more votes in the last hour, nor was more known before; None when no
         votes are known."""
@@ -269,6 +270,11 @@ class Met:
     @property
     def history(self) -> History:
         """The last hour: its looks and the last known before, and the place on this page."""
+        if self._history is None:
+            self._history = self._recall()
+        return self._history
+
+    def _recall(self) -> History:
         paper, visit = self._paper, self._visit
         here = Place(at=visit.at, source=visit.source, rank=self._rank, page_size=visit.size)
         return History(
@@ -384,12 +390,14 @@ class Meetings:
         """A visit's history of a paper, with the hours one and two days ago, the first look and
         the places of the week: all that a case asks of the past."""
         here = history.looks[-1]
-        past = map(look_of, self._conn.execute(_FURTHER, (row, here.at)))
+        looks = {(look.at, look.source): look for look in history.looks}
+        for one in self._conn.execute(_FURTHER, (row, here.at)):
+            looks.setdefault(one[:2], look_of(one))
         places = self.places(row, here.source, here.at - 1) if history.places else ()
         return msgspec.structs.replace(
             history,
             # What the visit read has gaps too: its own last may be older than the last known.
-            looks=tuple(sorted({*past, *history.looks}, key=attrgetter("at", "source"))),
+            looks=tuple(looks[key] for key in sorted(looks)),
             places=(*places, *history.places),
         )
 

@@ -1,7 +1,7 @@
 """The one thread that owns the store's connection while the daemon runs.
 
 Owns the queue of work, transactions and group commits: writes that wait while one commits
-share the next commit, each inside its own savepoint. Knows no SQL but transaction control.
+share the next commit, each inside its own savepoint, and visits wait a little for each other. Knows no SQL but transaction control.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ import contextlib
 import queue
 import sqlite3
 import threading
+import time
 from collections.abc import Callable
+from enum import Enum, auto
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,6 +24,8 @@ T = TypeVar("T")
 Work = Callable[[Records], Any]
 _GROUP = 32
 """Writes that may share a commit: more would make the first of them wait too long."""
+_PATIENCE = 0.02
+"""Seconds that patient writes wait for others to share their commit."""
 
 
 class Store:
@@ -45,18 +49,22 @@ class Store:
         """The SQLite file."""
         return self._path
 
-    async def write(self, work: Callable[[Records], T]) -> T:
-        """Run ``work`` inside a transaction."""
-        return await self._ask(work, writes=True)
+    async def write(self, work: Callable[[Records], T], *, patient: bool = False) -> T:
+        """Run ``work`` inside a transaction.
+
+        ``patient``: others are about to write too, and nobody minds some milliseconds; they
+        share one commit, for syncing the disk costs as much as writing many of them.
+        """
+        return await self._ask(work, _Manner.PATIENT if patient else _Manner.WRITES)
 
     async def read(self, work: Callable[[Records], T]) -> T:
         """Run ``work`` on what is committed; it must not write."""
-        return await self._ask(work, writes=False)
+        return await self._ask(work, _Manner.READS)
 
-    async def _ask(self, work: Callable[[Records], T], *, writes: bool) -> T:
+    async def _ask(self, work: Callable[[Records], T], manner: _Manner) -> T:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        self._queue.put(_Job(work, writes, loop, future))
+        self._queue.put(_Job(work, manner, loop, future))
         return await future
 
     async def close(self) -> None:
@@ -68,7 +76,7 @@ class Store:
 
     def _serve(self) -> None:
         while (job := self._queue.get()) is not None:
-            if not job.writes:
+            if job.manner is _Manner.READS:
                 self._read(job)
                 continue
             if not self._write_group(job):
@@ -84,10 +92,12 @@ class Store:
             job.succeed(result)
 
     def _write_group(self, first: _Job) -> bool:
-        """Commit ``first`` and the writes that already wait; False when asked to stop."""
+        """Commit ``first`` and the writes that already wait, or come while it is patient; False
+        when asked to stop."""
         conn = self._records.conn
         done: list[tuple[_Job, Any]] = []
         go_on, job = True, first
+        until = time.monotonic() + _PATIENCE
         try:
             conn.execute("begin immediate")
             self._notice_others(conn)
@@ -98,14 +108,15 @@ class Store:
             self._run_in_savepoint(job, done)
             if len(done) >= _GROUP or not conn.in_transaction:
                 break
+            wait = until - time.monotonic() if job.manner is _Manner.PATIENT else 0.0
             try:
-                following = self._queue.get_nowait()
+                following = self._queue.get(timeout=max(wait, 0.0))
             except queue.Empty:
                 break
             if following is None:
                 go_on = False
                 break
-            if not following.writes:
+            if following.manner is _Manner.READS:
                 self._commit(done)
                 self._read(following)
                 return True
@@ -161,16 +172,29 @@ class Store:
         return error
 
 
+class _Manner(Enum):
+    """How a piece of work wants to be done."""
+
+    READS = auto()
+    WRITES = auto()
+    PATIENT = auto()
+    """Writes, but its commit may wait for others."""
+
+
 class _Job:
     """A piece of work and who waits for it."""
 
-    __slots__ = ("_future", "_loop", "work", "writes")
+    __slots__ = ("_future", "_loop", "manner", "work")
 
     def __init__(
-        self, work: Work, writes: bool, loop: asyncio.AbstractEventLoop, future: asyncio.Future[Any]
+        self,
+        work: Work,
+        manner: _Manner,
+        loop: asyncio.AbstractEventLoop,
+        future: asyncio.Future[Any],
     ) -> None:
         self.work = work
-        self.writes = writes
+        self.manner = manner
         self._loop = loop
         self._future = future
 
