@@ -1,5 +1,7 @@
 """What is kept in hand between visits changes nothing of what a visit finds or leaves."""
 
+import asyncio
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -104,4 +106,24 @@ async def test_a_visit_that_was_rolled_back_leaves_nothing_in_hand(tmp_path):
             await store.write(lambda r: meet(r, fails=True))
     assert (await store.write(meet)).fresh
     assert not (await store.write(meet)).moved
+    await store.close()
+
+
+async def test_writers_under_way_share_a_commit_and_one_alone_does_not_wait_for_ever(tmp_path):
+    path = tmp_path / "w.db"
+    store = Store(path, lambda: open_records(path, create=True, migrate=True))
+    said = []
+    await store.read(lambda r: r.conn.set_trace_callback(said.append))
+
+    async def visit(name, *, company):
+        await store.write(lambda r: r.sources.id_of(name), company=company)
+
+    async with asyncio.TaskGroup() as group:
+        for name in "abc":
+            group.create_task(visit(name, company=3))
+    assert [line for line in said if line == "commit"] == ["commit"]
+    said.clear()
+    await visit("d", company=9)
+    assert "commit" in said
+    assert await store.read(lambda r: sorted(r.sources.families().values())) == list("abcd")
     await store.close()

@@ -51,7 +51,7 @@ async def check(app: App, target: Target, now: datetime) -> Checked:
 
 async def _write(app: App, work: Callable[[Records], Checked]) -> Checked:
     """Write a visit down; among many, together with the next ones."""
-    return await app.store.write(work, patient=app.under_way.count > 1)
+    return await app.store.write(work, company=app.under_way.count)
 
 
 async def note_fault(app: App, target: Target, now: datetime, fault: Exception) -> Checked:

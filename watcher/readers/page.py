@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from datetime import date
+from functools import lru_cache
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from watcher.model import PageKind, Value
@@ -37,6 +38,7 @@ class Hint(Value, frozen=True, kw_only=True):
     paper_id: str | None = None
 
 
+@lru_cache(maxsize=1_024)
 def hint(url: str | None) -> Hint:
     """Read an address; an address of no known form says nothing. Never raises."""
     if not url:

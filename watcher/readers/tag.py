@@ -33,6 +33,9 @@ _MARKUP = re.compile(
     |<[a-zA-Z]""",
     re.DOTALL | re.IGNORECASE | re.VERBOSE,
 )
+_SHORT = 2_000
+_PLAIN = re.compile(rb"(?:[ !#-%(-;=?-~]|&quot;)*+")
+"""Printable ASCII without quotes, angle brackets and any other entity."""
 _NAME = re.compile(rb"<[a-zA-Z][^\s/>]*+")
 _ATTRIBUTE = re.compile(rb"[\s/]*+(?:(>)|([^\s/>][^\s/>=]*+)(?:\s*+=\s*+(?:([\"'])|([^\s>]*+)))?+)")
 
@@ -151,6 +154,8 @@ def _cut_inside(target: str | None) -> Tag | None:
 
 def unescape(value: bytes, quote: bytes = b'"') -> str:
     """An attribute's value as HTML reads it: every entity once, broken UTF-8 as U+FFFD."""
+    if len(value) < _SHORT and _PLAIN.fullmatch(value):  # for so little a parser is dear
+        return value.replace(b"&quot;", b'"').decode()
     tree = LexborHTMLParser(b"<p a=" + quote + value + quote + b">")
     body = tree.body
     node = body.first_child if body else None

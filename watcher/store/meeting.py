@@ -587,12 +587,17 @@ def _counts(visit: _Visit, paper: _Known, card: Card, last: _Seen | None) -> tup
     if upvotes is None and card.dashed and paper.listed_at is not None:
         upvotes = 0
     shown = (upvotes, card.comments, card.stars)
-    if shown == last and not falls and not rounded:
-        return last, False
+    if not (falls or rounded or (last and any(map(_is_doubtful, shown, last)))):
+        return shown, shown != last
     seen = _believed(visit, paper, shown, last or _NOTHING)
     if last is None or _differs(seen, last, rounded):
         return seen, True
     return last, False  # a rounded count that agrees is the exact one
+
+
+def _is_doubtful(now: int | None, before: int | None) -> bool:
+    """Whether a count that is exact is not simply to be believed: it is gone, or fell far."""
+    return before is not None and (now is None or now < before - 3)
 
 
 def _believed(visit: _Visit, paper: _Known, shown: _Seen, last: _Seen) -> _Seen:

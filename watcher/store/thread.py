@@ -1,7 +1,8 @@
 """The one thread that owns the store's connection while the daemon runs.
 
 Owns the queue of work, transactions and group commits: writes that wait while one commits
-share the next commit, each inside its own savepoint, and visits wait a little for each other. Knows no SQL but transaction control.
+share the next commit, each inside its own savepoint, and writes of one kind wait a little for
+each other. Knows no SQL but transaction control.
 """
 
 from __future__ import annotations
@@ -12,8 +13,7 @@ import queue
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
-from enum import Enum, auto
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,7 +25,7 @@ Work = Callable[[Records], Any]
 _GROUP = 32
 """Writes that may share a commit: more would make the first of them wait too long."""
 _PATIENCE = 0.02
-"""Seconds that patient writes wait for others to share their commit."""
+"""Seconds that a write waits for its company to share the commit."""
 
 
 class Store:
@@ -49,22 +49,23 @@ class Store:
         """The SQLite file."""
         return self._path
 
-    async def write(self, work: Callable[[Records], T], *, patient: bool = False) -> T:
+    async def write(self, work: Callable[[Records], T], *, company: int = 1) -> T:
         """Run ``work`` inside a transaction.
 
-        ``patient``: others are about to write too, and nobody minds some milliseconds; they
-        share one commit, for syncing the disk costs as much as writing many of them.
+        ``company``: so many writers, this one among them, are under way and mind no
+        milliseconds. They wait for each other and share one commit: syncing the disk costs as
+        much as the writing, and one kind of work at a time keeps the processor's caches warm.
         """
-        return await self._ask(work, _Manner.PATIENT if patient else _Manner.WRITES)
+        return await self._ask(work, company)
 
     async def read(self, work: Callable[[Records], T]) -> T:
         """Run ``work`` on what is committed; it must not write."""
-        return await self._ask(work, _Manner.READS)
+        return await self._ask(work, 0)
 
-    async def _ask(self, work: Callable[[Records], T], manner: _Manner) -> T:
+    async def _ask(self, work: Callable[[Records], T], company: int) -> T:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        self._queue.put(_Job(work, manner, loop, future))
+        self._queue.put(_Job(work, company, loop, future))
         return await future
 
     async def close(self) -> None:
@@ -75,13 +76,33 @@ class Store:
     # --- on the thread ---
 
     def _serve(self) -> None:
-        while (job := self._queue.get()) is not None:
-            if job.manner is _Manner.READS:
-                self._read(job)
-                continue
-            if not self._write_group(job):
+        while True:
+            job = self._queue.get()
+            behind = [job]
+            if job is not None and job.writes:
+                left, behind = self._gather(job)
+                while left:
+                    left = self._write_together(left)
+            for other in behind:
+                if other is None:
+                    self._records.close()
+                    return
+                self._read(other)
+
+    def _gather(self, first: _Job) -> tuple[Sequence[_Job], list[_Job | None]]:
+        """The writes that share a commit: those that wait already, and the company of the last of
+        them; and what came behind them: a read, the wish to stop (None), or nothing."""
+        jobs, until = [first], time.monotonic() + _PATIENCE
+        while len(jobs) < _GROUP:
+            wait = until - time.monotonic() if len(jobs) < jobs[-1].company else 0.0
+            try:
+                job = self._queue.get(timeout=max(wait, 0.0))
+            except queue.Empty:
                 break
-        self._records.close()
+            if job is None or not job.writes:
+                return jobs, [job]
+            jobs.append(job)
+        return jobs, []
 
     def _read(self, job: _Job) -> None:
         try:
@@ -91,38 +112,25 @@ class Store:
         else:
             job.succeed(result)
 
-    def _write_group(self, first: _Job) -> bool:
-        """Commit ``first`` and the writes that already wait, or come while it is patient; False
-        when asked to stop."""
+    def _write_together(self, jobs: Sequence[_Job]) -> Sequence[_Job]:
+        """Commit some writes; those that are left when SQLite ended the transaction by itself."""
         conn = self._records.conn
-        done: list[tuple[_Job, Any]] = []
-        go_on, job = True, first
-        until = time.monotonic() + _PATIENCE
         try:
             conn.execute("begin immediate")
             self._notice_others(conn)
         except sqlite3.Error as exc:
-            first.fail(self._translated(exc))
-            return True
-        while True:
+            for job in jobs:
+                job.fail(self._translated(exc))
+            return ()
+        done: list[tuple[_Job, Any]] = []
+        left: Sequence[_Job] = ()
+        for number, job in enumerate(jobs, 1):
             self._run_in_savepoint(job, done)
-            if len(done) >= _GROUP or not conn.in_transaction:
+            if not conn.in_transaction:
+                left = jobs[number:]
                 break
-            wait = until - time.monotonic() if job.manner is _Manner.PATIENT else 0.0
-            try:
-                following = self._queue.get(timeout=max(wait, 0.0))
-            except queue.Empty:
-                break
-            if following is None:
-                go_on = False
-                break
-            if following.manner is _Manner.READS:
-                self._commit(done)
-                self._read(following)
-                return True
-            job = following
         self._commit(done)
-        return go_on
+        return left
 
     def _notice_others(self, conn: sqlite3.Connection) -> None:
         """Forget what was kept of rows when another process has written since."""
@@ -172,31 +180,27 @@ class Store:
         return error
 
 
-class _Manner(Enum):
-    """How a piece of work wants to be done."""
-
-    READS = auto()
-    WRITES = auto()
-    PATIENT = auto()
-    """Writes, but its commit may wait for others."""
-
-
 class _Job:
     """A piece of work and who waits for it."""
 
-    __slots__ = ("_future", "_loop", "manner", "work")
+    __slots__ = ("_future", "_loop", "company", "work")
 
     def __init__(
         self,
         work: Work,
-        manner: _Manner,
+        company: int,
         loop: asyncio.AbstractEventLoop,
         future: asyncio.Future[Any],
     ) -> None:
         self.work = work
-        self.manner = manner
+        self.company = company
+        """Writers under way, this one among them; 0 for a read."""
         self._loop = loop
         self._future = future
+
+    @property
+    def writes(self) -> bool:
+        return self.company > 0
 
     def succeed(self, result: Any) -> None:
         self._tell(self._future.set_result, result)
