@@ -11,7 +11,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -119,12 +119,11 @@ class _Life:
         path.write_text(CONFIG.format(connections=CHECKERS) + _sources(urls, every))
         return path
 
-    @contextmanager
-    def store(self) -> Iterator[sqlite3.Connection]:
-        """The store, beside the daemon or without one; never makes it."""
+    def store(self) -> AbstractContextManager[sqlite3.Connection]:
+        """The store, to look into. Held open until the daemon has ended: whoever closes it last
+        clears its journal away."""
         uri = f"file:{self.database}?mode=rw"
-        with closing(sqlite3.connect(uri, uri=True, timeout=10)) as conn, conn:
-            yield conn
+        return closing(sqlite3.connect(uri, uri=True, timeout=10, isolation_level=None))
 
 
 def _sources(urls: Iterator[str], every: str) -> str:
@@ -136,10 +135,13 @@ def _sources(urls: Iterator[str], every: str) -> str:
 def _memory(life: _Life, rotation: site.Rotation, *, at_most: float) -> Figure:
     """The peak after every source was visited twice, and read in full both times."""
     rotation.rewind()
-    with running(life.config("5s")) as program:
-        _wait_until_visited(life, rotation, program)
+    with ExitStack() as stack:
+        program = stack.enter_context(running(life.config("5s")))
+        program.wait_for("daemon_ready")
+        conn = stack.enter_context(life.store())
+        _wait_until_visited(life, conn, rotation, program)
         peak, cpu = program.peak_mb(), program.cpu()
-    with life.store() as conn:
+        program.stop()
         visits, good = conn.execute("select count(*), sum(outcome = 'ok') from checks").fetchone()
         papers = conn.execute("select count(*) from papers").fetchone()[0]
     return Figure(
@@ -152,14 +154,16 @@ def _memory(life: _Life, rotation: site.Rotation, *, at_most: float) -> Figure:
     )
 
 
-def _wait_until_visited(life: _Life, rotation: site.Rotation, program: Program) -> None:
+def _wait_until_visited(
+    life: _Life, conn: sqlite3.Connection, rotation: site.Rotation, program: Program
+) -> None:
     """Let the pages change as the visits go on, until each source was visited twice."""
     shown = 0
     while True:
         time.sleep(0.25)
         program.expect_alive()
-        visits = _visits(life)
-        if visits >= 2 * life.sources and _least(life) >= 2:
+        visits = _visits(conn)
+        if visits >= 2 * life.sources and _least(life, conn) >= 2:
             return
         turn = min(visits * TURNS // life.sources, VISITS - 1)
         if turn > shown:
@@ -168,43 +172,39 @@ def _wait_until_visited(life: _Life, rotation: site.Rotation, program: Program) 
                 rotation.point(page, shown)
 
 
-def _visits(life: _Life) -> int:
-    try:
-        with life.store() as conn:
-            return int(conn.execute("select coalesce(max(id), 0) from checks").fetchone()[0])
-    except sqlite3.OperationalError:
-        return 0  # not made yet
+def _visits(conn: sqlite3.Connection) -> int:
+    return int(conn.execute("select coalesce(max(id), 0) from checks").fetchone()[0])
 
 
-def _least(life: _Life) -> int:
+def _least(life: _Life, conn: sqlite3.Connection) -> int:
     """How often the source with the fewest good visits was visited."""
-    with life.store() as conn:
-        counts = conn.execute(
-            "select count(*) from checks where outcome in ('ok', 'unchanged') group by source"
-        ).fetchall()
+    counts = conn.execute(
+        "select count(*) from checks where outcome in ('ok', 'unchanged') group by source"
+    ).fetchall()
     return min(n for (n,) in counts) if len(counts) >= life.sources else 0
 
 
 def _start_and_idle(life: _Life) -> list[Figure]:
     """A start with one source due, then a quiet time with none."""
     seconds = 10.0
-    with life.store() as conn:
-        later = to_text(_now() + EVERY * 0.9)
-        conn.execute("update sources set next_due_at = ?", (later,))
-        conn.execute("update sources set next_due_at = null where name = 's00000'")
-    before = _visits(life)
-    with running(life.config("30m")) as program:
-        while _visits(life) == before:
+    with ExitStack() as stack:
+        conn = stack.enter_context(life.store())
+        later = to_text(datetime.now(UTC) + EVERY * 0.9)
+        conn.execute("update sources set next_due_at = iif(name = 's00000', null, ?)", (later,))
+        before, config = _visits(conn), life.config("30m")
+        program = stack.enter_context(running(config))
+        while _visits(conn) == before:
             time.sleep(0.02)
             program.expect_alive()
-        first = time.time() - program.began - _took(life)
+        first = time.time() - program.began - _took(conn)
         steps = [program.logged(event) for event in ("daemon_started", "store_opened")]
-        time.sleep(2)
+        time.sleep(3)
         cpu, began = program.cpu(), time.monotonic()
         time.sleep(seconds)
         idle = (program.cpu() - cpu) / (time.monotonic() - began) * 100
-        if _visits(life) != before + 1:
+        if _visits(conn) != before + 1:
             raise SystemExit("the quiet time was not quiet")
+        program.stop()
     read, opened = (f"{step:.2f} s" for step in steps if step is not None)
     return [
         Figure(
@@ -223,15 +223,10 @@ def _start_and_idle(life: _Life) -> list[Figure]:
     ]
 
 
-def _took(life: _Life) -> float:
+def _took(conn: sqlite3.Connection) -> float:
     """Seconds from the last visit's request to its commit."""
-    with life.store() as conn:
-        row = conn.execute("select duration_ms from checks order by id desc limit 1").fetchone()
+    row = conn.execute("select duration_ms from checks order by id desc limit 1").fetchone()
     return int(row[0]) / 1_000
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """The real ``watcher run`` as a process of its own, seen from outside: memory, processor time, log.
 
-Raises Unmeasurable where the system does not tell of processes in ``/proc``.
+Needs a system that tells of its processes in ``/proc``.
 """
 
 from __future__ import annotations
@@ -53,6 +53,20 @@ class Program:
                     return line.timestamp.timestamp() - self.began
         return None
 
+    def wait_for(self, event: str) -> None:
+        """Wait for the first line of an event."""
+        while self.logged(event) is None:
+            self.expect_alive()
+            time.sleep(0.02)
+
+    def stop(self) -> None:
+        """Ask it to end and wait for that; kill it when it does not."""
+        self._process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(20)
+        self._process.kill()
+        self._process.wait()
+
     def expect_alive(self) -> None:
         """Raises SystemExit with its last words when it has ended."""
         if self._process.poll() is not None:
@@ -66,11 +80,8 @@ def running(config: Path) -> Iterator[Program]:
     with log.open("wb") as file:
         command = [sys.executable, "-c", _RUN, "run", "--config", str(config)]
         process = subprocess.Popen(command, stderr=file)
+    program = Program(process, log)
     try:
-        yield Program(process, log)
+        yield program
     finally:
-        process.terminate()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(20)
-        process.kill()
-        process.wait()
+        program.stop()
