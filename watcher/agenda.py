@@ -138,12 +138,17 @@ class Agenda:
         if today == self._day:
             return
         self._day = today
+        followed: dict[str, list[Target]] = defaultdict(list)
+        for entry in self._entries.values():
+            if entry.target.day is not None:
+                followed[entry.target.family].append(entry.target)
         for source in self._config.sources:
             wanted = dict(past_days(source, today, self._intervals[source.name]))
             wanted |= dict(missed_days(source, self._missed.get(source.name, ())))
-            for name in [n for n in self._entries if n.startswith(f"{source.name}@")]:
-                if name not in {target.name for target in wanted}:
-                    del self._entries[name]
+            days = {target.day for target in wanted}
+            for target in followed[source.name]:
+                if target.day not in days:
+                    del self._entries[target.name]
             for target, every in wanted.items():
                 if target.name in self._entries:
                     self._entries[target.name].every = every
