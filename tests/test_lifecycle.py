@@ -46,6 +46,28 @@ async def test_a_bad_config_ends_with_78_and_is_never_ready(tmp_path):
         assert not life.notify.said("READY=1")
 
 
+async def test_a_port_that_is_taken_is_one_line_and_never_ready(tmp_path):
+    async with lives.site() as (_, site):
+        taken = site.url.removeprefix("http://")
+        path = lives.config(tmp_path, site.url, tables=f'[web]\nlisten = "{taken}"')
+        async with lives.running(path) as life:
+            assert await life.end() == 1
+            assert f"{taken} is taken by another program" in life.log[-1]["text"]
+            assert "Traceback" not in str(life.log)
+            assert not life.notify.said("READY=1")
+
+
+async def test_the_first_sign_of_life_in_the_store_is_that_of_a_daemon_that_is_ready(tmp_path):
+    async with lives.site() as (_, site):
+        path = lives.config(tmp_path, site.url, tables='[web]\nlisten = "127.0.0.1:0"')
+        async with lives.running(path) as life:
+            await life.notify.hear("READY=1")
+            await life.see("check_finished")
+            asked = await lives.start("healthcheck", "-c", str(path))
+            said, _ = await asked.communicate()
+            assert (asked.returncode, said.decode().strip()) == (0, "ok")
+
+
 async def test_a_second_daemon_on_the_same_store_refuses_within_seconds(tmp_path):
     async with lives.site() as (_, site):
         path = lives.config(tmp_path, site.url)

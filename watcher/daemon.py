@@ -179,6 +179,7 @@ class Daemon:
     async def run(self) -> int:
         """Run until told to stop; the exit code."""
         async with self._open(patient=True):
+            self._web = await self._open_web()
             scheduler = self._start_clock()
             with self._signals():
                 async with asyncio.TaskGroup() as group:
@@ -191,7 +192,6 @@ class Daemon:
                         group.create_task(self.care.run()),
                         group.create_task(self.heartbeat.run()),
                     ]
-                    self._web = await self._open_web()
                     # What is there by now stays there: the garbage collector need not walk it.
                     gc.collect()
                     gc.freeze()
