@@ -496,6 +496,22 @@ async def test_the_heartbeat_starts_beats_fails_and_beats_again(tmp_path, capsys
     assert "s3cret" not in capsys.readouterr().out
 
 
+async def test_a_reload_moves_the_heartbeat_stops_it_and_begins_it(tmp_path):
+    async with Site(page(b"OK")) as site, beating(tmp_path, f"{site.url}/a") as beat:
+        await beat.clock.waits()
+        beat.use(alerting(tmp_path, f"{site.url}/b"))
+        await beat.clock.tick()
+        beat.use(alerting(tmp_path, None))
+        await beat.clock.tick(again=False)
+        await asyncio.sleep(0.05)  # it falls silent, whatever the clock says
+        assert len(site.requests) == 4
+        beat.use(alerting(tmp_path, f"{site.url}/c"))
+        await beat.clock.waits()
+        assert [request.path for request in site.requests] == [
+            "/a/start", "/a", "/b/start", "/b", "/c/start", "/c",
+        ]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("address", "private"),
     [("http://127.0.0.1:9/s3cret", True), ("http://127.0.0.1:80/s3cret", False)],
@@ -512,14 +528,18 @@ async def test_a_dead_or_private_heartbeat_address_is_told_once_and_never_shown(
     assert ("not a public address" in said) is not private
 
 
-@contextlib.asynccontextmanager
-async def beating(tmp_path, address, *, private=True):
+def alerting(tmp_path, address, *, private=True):
     alert = AlertSettings(
-        heartbeat=SecretUrl(address),
+        heartbeat=None if address is None else SecretUrl(address),
         allow_private=private,
         heartbeat_every=timedelta(seconds=1),
     )
-    config = msgspec.structs.replace(parse(b"", OPTIONS, env={}, folder=tmp_path), alert=alert)
+    return msgspec.structs.replace(parse(b"", OPTIONS, env={}, folder=tmp_path), alert=alert)
+
+
+@contextlib.asynccontextmanager
+async def beating(tmp_path, address, *, private=True):
+    config = alerting(tmp_path, address, private=private)
     clock = Ticks()
     health = Health(clock)
     health.begin()
@@ -550,8 +570,9 @@ class Ticks(FakeClock):
         async with asyncio.timeout(20):
             await self._asleep.wait()
 
-    async def tick(self):
+    async def tick(self, *, again=True):
         await self.waits()
         self._asleep.clear()
         self._wake.set()
-        await self.waits()
+        if again:
+            await self.waits()

@@ -141,6 +141,36 @@ async def test_sighup_takes_a_good_config_and_keeps_the_old_one_when_the_new_is_
             assert {line["source"] for line in life.events("check_finished")} == {"other"}
 
 
+async def test_a_reload_says_what_it_cannot_change_and_leaves_that_as_it_was(tmp_path, capsys):
+    async with lives.site() as (_, site):
+        text = lives.CONFIG.format(
+            site=site.url, every="1s", tables='[web]\nlisten = "127.0.0.1:0"', watcher=""
+        )
+        changed = (
+            text.replace("watcher.db", "other.db")
+            .replace("per_host_rate = 0", "per_host_rate = 3")
+            .replace("127.0.0.1:0", "127.0.0.1:1")
+            .replace("min_upvotes = 5", "min_upvotes = 6")
+        )
+        configs = [parse(t.encode(), OPTIONS, env={}, folder=tmp_path) for t in (text, changed)]
+        daemon = Daemon(configs[0], reload=lambda: configs[1])
+        life = asyncio.ensure_future(daemon.run())
+        try:
+            await lives.until(lambda: checks_of(daemon) >= 1)
+            await daemon.reload()
+            assert daemon.config.watcher.database == configs[0].watcher.database
+            assert daemon.config.fetch == configs[0].fetch
+            assert daemon.config.web == configs[0].web
+            assert daemon.app.rules[0].min_upvotes == 6
+        finally:
+            daemon.stop()
+            await asyncio.wait_for(life, 20)
+    said = capsys.readouterr().out
+    for part in ("[watcher] database", "[fetch]", "[web]"):
+        assert f"{part} is in force after a restart" in said
+    assert "[watcher] contact is in force" not in said
+
+
 async def test_a_hundred_reloads_lose_no_visit_and_leak_no_handle(tmp_path):
     async with lives.site() as (_, site):
         tables = '[archive]\n[channel.me]\ntype = "maildir"\npath = "mail"\n'

@@ -127,12 +127,28 @@ def _reading_threads() -> ThreadPoolExecutor | None:
     return ThreadPoolExecutor(2, thread_name_prefix="reader")
 
 
+_AT_START: tuple[tuple[str, Callable[[Config], object]], ...] = (
+    ("[watcher] database", lambda config: config.watcher.database),
+    ("[watcher] contact", lambda config: config.watcher.contact),
+    ("[fetch]", lambda config: config.fetch),
+    ("[web]", lambda config: (config.web.enabled, config.web.listen)),
+)
+"""What is read at the start alone."""
+
+
+def _in_force(new: Config, old: Config) -> Config:
+    """A new config as a running daemon can follow it: what needs a restart stays as it was.
+
+    Of ``[web]`` all or nothing: where it listens decides whether it needs a token.
+    """
+    replace = msgspec.structs.replace
+    watcher = replace(new.watcher, database=old.watcher.database, contact=old.watcher.contact)
+    moved = (new.web.enabled, new.web.listen) != (old.web.enabled, old.web.listen)
+    return replace(new, watcher=watcher, fetch=old.fetch, web=old.web if moved else new.web)
+
+
 def _kept_otherwise(new: Config, old: Config) -> bool:
-    return (new.archive, new.keep, new.watcher.database) != (
-        old.archive,
-        old.keep,
-        old.watcher.database,
-    )
+    return (new.archive, new.keep) != (old.archive, old.keep)
 
 
 class Daemon:
@@ -634,7 +650,8 @@ class Daemon:
         assert self._reload is not None  # noqa: S101
         notify(f"RELOADING=1\nMONOTONIC_USEC={int(self.clock.monotonic() * 1e6)}")
         try:
-            config = self._reload()
+            asked = self._reload()
+            config = _in_force(asked, self.config)
             rules = compile_rules(config)
             channels = open_channels(config)
             agenda = await self._plan(config)
@@ -644,7 +661,13 @@ class Daemon:
             if _kept_otherwise(config, self.config):
                 self.app.keeper.close()
                 self.app.keeper = keeper_of(config)
-            self.config = self.care.config = self.heartbeat.config = config
+            for warning in asked.warnings:
+                log.warning("config_warned", warning=warning)
+            for part, value in _AT_START:
+                if value(asked) != value(config):
+                    log.warning("config_warned", warning=f"{part} is in force after a restart")
+            self.config = self.care.config = config
+            self.heartbeat.use(config)
             self.app.use_rules(rules)
             self.app.zone = config.watcher.timezone
             self.app.alert = Alert(after=config.alert.after, hours=config.alert.hours)

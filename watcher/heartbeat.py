@@ -15,6 +15,7 @@ from watcher import guard
 from watcher.channels import open_channel
 from watcher.channels.edge import Channel
 from watcher.config import Config
+from watcher.config.settings import AlertSettings
 from watcher.errors import SendError, WatcherError
 from watcher.fetch import Clock
 from watcher.health import Health, Report, State
@@ -35,30 +36,43 @@ class Heartbeat:
     """
 
     def __init__(self, config: Config, *, clock: Clock, health: Health) -> None:
-        self.config = config
+        self._config = config
         self._clock = clock
         self._health = health
         self._failed = False
+        self._changed = asyncio.Event()
+
+    def use(self, config: Config) -> None:
+        """Put another config in force, from the next beat on."""
+        self._config = config
+        self._changed.set()
 
     async def run(self) -> None:
-        """Beat for ever; nothing to do when no address is configured."""
-        address = self.config.alert.heartbeat
-        if address is None:
-            return
-        factory = guard.socket_factory(allow_private=self.config.alert.allow_private)
+        """Beat for ever, as the config in force says; silent while it names no address."""
+        while True:
+            self._changed.clear()
+            alert = self._config.alert
+            if alert.heartbeat is None:
+                await self._changed.wait()
+            else:
+                await self._beat(alert, alert.heartbeat.reveal())
+
+    async def _beat(self, alert: AlertSettings, address: str) -> None:
+        """Beat until the config says otherwise."""
+        factory = guard.socket_factory(allow_private=alert.allow_private)
         async with aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(socket_factory=factory, limit=1),
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,
         ) as session:
-            await self._call(session, address.reveal(), "/start", "")
-            while True:
+            await self._call(session, address, "/start", "")
+            while self._config.alert == alert:
                 report = self._health.report(self._clock.now())
-                fine = is_well(report, self._health.blind(self.config.alert.after))
+                fine = is_well(report, self._health.blind(alert.after))
                 await self._call(
-                    session, address.reveal(), "" if fine else "/fail", "\n".join(report.problems)
+                    session, address, "" if fine else "/fail", "\n".join(report.problems)
                 )
-                await self._clock.sleep(self.config.alert.heartbeat_every.total_seconds())
+                await self._clock.sleep(alert.heartbeat_every.total_seconds())
 
     async def _call(
         self, session: aiohttp.ClientSession, address: str, suffix: str, words: str
@@ -66,7 +80,7 @@ class Heartbeat:
         base, mark, query = address.partition("?")
         try:
             async with asyncio.timeout(_PING):
-                guard.check_url(base, allow_private=self.config.alert.allow_private)
+                guard.check_url(base, allow_private=self._config.alert.allow_private)
                 async with session.post(
                     f"{base.rstrip('/')}{suffix}{mark}{query}",
                     data=words.encode()[:10_000],
