@@ -5,7 +5,7 @@ import contextlib
 import os
 import resource
 import sqlite3
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -21,7 +21,7 @@ from watcher.fetch import Fetcher, FetchOptions, SystemClock
 from watcher.health import Health
 from watcher.model import Change, EventType
 from watcher.rules import compile_rule
-from watcher.store import Store, open_records
+from watcher.store import Lock, Store, open_records
 from watcher.store.care import Spans, quick_check, verify_backup, write_backup
 from watcher.visit import App
 from watcher.watch import check
@@ -250,6 +250,46 @@ async def test_a_store_that_cannot_be_trusted_is_refused_left_alone_and_the_back
     assert f"`watcher restore {newest}`" in str(refused.value)
 
 
+async def test_a_refused_store_is_told_once_however_often_it_is_started(tmp_path):
+    text = 'operator = "me"\n[channel.me]\ntype = "maildir"\npath = "mail"\n'
+    config, database = config_of(tmp_path, text), tmp_path / "w.db"
+    database.write_bytes(b"")
+    for _ in range(3):
+        with pytest.raises(StoreRefused):
+            await Daemon(config).run()
+    (letter,) = letters(tmp_path)
+    assert "refused, the watcher has stopped" in letter
+    assert "is empty, where history should be" in " ".join(letter.split())
+    # Whoever runs a verb by hand sees it: nobody need be told.
+    with pytest.raises(StoreRefused):
+        await Daemon(config).once()
+    # Mended, and then damaged again: that is news.
+    database.unlink()
+    await a_short_life(config)
+    database.write_bytes(b"")
+    with pytest.raises(StoreRefused):
+        await Daemon(config, clock=Tomorrow()).run()
+    assert len(letters(tmp_path)) == 2
+
+
+async def test_a_second_daemon_is_no_matter_for_the_operator(tmp_path):
+    text = 'operator = "me"\n[channel.me]\ntype = "maildir"\npath = "mail"\n'
+    lock = Lock(tmp_path / "w.db")
+    lock.acquire()
+    with pytest.raises(StoreRefused, match="another watcher"):
+        await Daemon(config_of(tmp_path, text)).run()
+    lock.release()
+    assert letters(tmp_path) == []
+
+
+async def a_short_life(config):
+    daemon = Daemon(config)
+    life = asyncio.ensure_future(daemon.run())
+    await lives.until(lambda: daemon.health.report(NOW).ready)
+    daemon.stop()
+    assert await asyncio.wait_for(life, 20) == 0
+
+
 async def test_a_refused_store_ends_the_process_with_78_and_a_line(tmp_path):
     (tmp_path / "watcher.db").write_bytes(b"")
     path = lives.config(tmp_path, "http://127.0.0.1:9")
@@ -360,6 +400,13 @@ def good_visits(daemon):
 
 def letters(folder):
     return [path.read_text() for path in (folder / "mail").rglob("*") if path.is_file()]
+
+
+class Tomorrow(SystemClock):
+    """The machine's clock, a day later."""
+
+    def now(self):
+        return super().now() + timedelta(days=1)
 
 
 class QuickClock(SystemClock):

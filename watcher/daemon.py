@@ -226,8 +226,7 @@ class Daemon:
                         watch.cancel()
         log.info("daemon_stopped")
         if self._broken is not None:
-            subject = "Watcher: the database is refused, the watcher has stopped"
-            await cry(self.config, subject, str(self._broken), now=self.clock.now())
+            await self._tell_store_refused(self._broken)
             raise self._broken
         return 0
 
@@ -337,13 +336,17 @@ class Daemon:
         """The lock and the store; ``patient`` waits for a disk that is full or read-only."""
         path = Path(self.config.watcher.database)
         while True:
-            lock = Lock(path)
+            lock, held = Lock(path), False
             try:
                 lock.acquire()
+                held = True
                 store = Store(path, lambda: open_records(path, migrate=True, create=True))
             except StoreRefused as exc:
                 lock.release()
-                raise with_backup(exc, self.config) from exc
+                refused = with_backup(exc, self.config)
+                if patient and held:
+                    await self._tell_store_refused(refused)
+                raise refused from exc
             except StoreError as exc:
                 lock.release()
                 if not patient or not exc.retryable:
@@ -354,6 +357,8 @@ class Daemon:
                 await self.clock.sleep(_STORE_PAUSE)
             else:
                 log.info("store_opened", path=str(path))
+                with contextlib.suppress(OSError):
+                    self._refusal_told.unlink()
                 return lock, store
 
     async def _tell_store_failed(self, exc: StoreError) -> None:
@@ -371,6 +376,22 @@ class Daemon:
             "caught up.",
             now=self.clock.now(),
         )
+
+    @property
+    def _refusal_told(self) -> Path:
+        """Beside the database: the refusal that the operator was told."""
+        return Path(f"{self.config.watcher.database}.refused")
+
+    async def _tell_store_refused(self, exc: Exception) -> None:
+        """To the operator past the store, once: who starts us again and again makes no storm."""
+        told = self._refusal_told
+        with contextlib.suppress(OSError):
+            if told.read_text("utf-8") == str(exc):
+                return
+        subject = "Watcher: the database is refused, the watcher has stopped"
+        if await cry(self.config, subject, str(exc), now=self.clock.now()):
+            with contextlib.suppress(OSError):
+                told.write_text(str(exc), "utf-8")
 
     def _open_deliverer(self, store: Store) -> Deliverer:
         """The way out: the channels of the config over the store's outbox."""
