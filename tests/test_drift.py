@@ -71,6 +71,18 @@ async def test_the_notice_says_what_since_when_and_what_it_means_and_the_page_is
         assert show.app.metrics.drift.labels("t")._value.get() == 0
 
 
+async def test_a_drift_confirmed_by_a_page_that_did_not_change_names_the_page_kept_before(tmp_path):
+    async with watching(tmp_path, rules=()) as show:
+        for by in (0, 1):
+            await show(pages.trending(grown(FAKES, by)))
+        odd = dropped("githubStars")(pages.trending(grown(FAKES, 2)))
+        assert (await show(odd)).outcome is CheckOutcome.OK
+        assert (await show(odd)).outcome is CheckOutcome.UNCHANGED
+        (told,) = await notices_of(show.app)
+        kept = re.search(r"watcher archive show (\w+)", told.reason)[1]
+        assert show.app.keeper.odd.read(kept)[0] == odd
+
+
 async def test_one_odd_page_is_no_drift(tmp_path):
     async with watching(tmp_path, rules=()) as show:
         for by in range(8):

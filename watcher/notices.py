@@ -179,8 +179,10 @@ def note_drift(
     kinds = (EventType.SOURCE_DRIFTING, EventType.SOURCE_RECOVERED)
     if scrutiny.tell and not _is_past_day(state):
         words = drift.describe(scrutiny.portrait, scrutiny.tell, local=now.astimezone(app.zone))
-        kept = f"; page kept: watcher archive show {page[:12]}" if page else ""
         since = min(scrutiny.portrait.drifts[name].since for name in scrutiny.tell)
+        # A page that did not change was kept when it was first seen.
+        page = page or records.sources.last_kept_page(state.id, from_unix(since))
+        kept = f"; page kept: watcher archive show {page[:12]}" if page else ""
         if not _told_alike(records, state, now):
             tell(
                 app,

@@ -255,6 +255,15 @@ class Sources:
         ).fetchone()
         return frozenset(msgspec.json.decode(row[0])) if row and row[0] else frozenset()
 
+    def last_kept_page(self, source: int, since: datetime) -> str | None:
+        """The hash of the newest page of a source that was kept at or after an instant."""
+        row = self._conn.execute(
+            "select page from checks where source = ? and at >= ? and page is not null"
+            " order by at desc, id desc limit 1",
+            (source, to_text(since)),
+        ).fetchone()
+        return row[0] if row else None
+
     def count_checks(self, since: datetime | None = None) -> dict[str, int]:
         """How many visits ended how, since an instant or ever."""
         rows = self._conn.execute(
