@@ -137,6 +137,17 @@ async def test_the_newest_backup_is_named_wherever_it_lies(tmp_path):
         assert care.with_backup(other, keeping.config) is other
 
 
+async def test_what_is_asked_of_a_host_is_booked_each_minute_and_never_half(tmp_path):
+    async with cared(tmp_path) as keeping:
+        await keeping.begin()
+        await keeping._book()
+        assert await keeping.app.store.read(lambda r: r.care.ledger(NOW)) == ()
+        keeping.clock.advance(61)
+        await keeping._book()
+        (line,) = await keeping.app.store.read(lambda r: r.care.ledger(NOW))
+        assert (line.requests, line.pages) == (1, 1)
+
+
 # --- removing --------------------------------------------------------------------------------
 
 

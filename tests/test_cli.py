@@ -156,6 +156,22 @@ def test_check_config_shows_how_often_each_source_is_visited(capsys, config):
     assert "is fine" in out
 
 
+def test_check_config_gives_programs_what_is_in_force_with_secrets_masked(capsys, tmp_path):
+    path = tmp_path / "config.toml"
+    path.write_text(
+        '[channel.hook]\ntype = "slack"\nurl = "https://hooks.example/s3cret"\n'
+        '[[source]]\nname = "daily"\nurl = "https://huggingface.co/papers"\n'
+    )
+    path.chmod(0o644)
+    code, out, _ = call(capsys, "check-config", "-c", path, "--json")
+    assert code == 0
+    assert "s3cret" not in out
+    said = json.loads(out)
+    assert said["in_force"]["channel"]["hook"]["url"] == "https://hooks.example/***"
+    assert said["in_force"]["source"][0]["every"] == "30m"
+    assert any("holds secrets and others can read it" in line for line in said["warnings"])
+
+
 # --- the main job --------------------------------------------------------------------------
 
 

@@ -44,7 +44,7 @@ PULSE = timedelta(seconds=30)
 """Between two signs of life in the store."""
 PULSE_OLD = timedelta(minutes=3)
 """An older sign of life is none."""
-LEDGER_EVERY = timedelta(minutes=5)
+LEDGER_EVERY = timedelta(minutes=1)
 AGAIN = timedelta(hours=1)
 """After a chore has failed."""
 CHECK_EVERY = timedelta(days=7)
@@ -175,6 +175,7 @@ class Care:
 
     async def begin(self) -> None:
         """Go on where the last process stopped: pauses that hosts asked for."""
+        self._last["ledger"] = self._clock.now()
         pauses = await self._app.store.read(lambda r: r.care.pauses())
         self._fetcher.resume(pauses)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tomllib
 from importlib import resources
 from pathlib import Path
 
@@ -58,6 +59,7 @@ def check_config(json_: bool) -> int:
         print_json(
             {
                 "config": str(path),
+                "in_force": tomllib.loads(render(config)),
                 "visits": visits,
                 "warnings": config.warnings,
                 "not_active": not_active(config),
