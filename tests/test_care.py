@@ -239,6 +239,23 @@ async def test_damage_is_found_within_a_week_told_and_turns_health(tmp_path):
         told = [event for event in events if event.type is EventType.STORE_FAILING]
         assert len(told) == 1
         assert "watcher restore" in told[0].reason
+        # The next process knows it from the start, looks again at once and tells nothing twice.
+        keeping.app.metrics.store_sound.set(1)
+        again = care.Care(
+            keeping.app, keeping.config, clock=keeping.clock, health=Health(keeping.clock),
+            fetcher=keeping._fetcher,
+        )  # fmt: skip
+        await again.begin()
+        assert not again._health.report(NOW).well
+        assert keeping.app.metrics.store_sound._value.get() == 0
+        assert keeping.app.metrics.last_backup._value.get() == NOW.timestamp()
+        await again._weekly()
+        assert not again._health.report(NOW).well
+        assert len(await keeping.app.store.read(lambda r: r.events.after())) == len(events)
+        again._doubted, keeping.app.store._path = True, tmp_path / "w.db"
+        await again._weekly()
+        assert again._health.report(NOW).well
+        assert keeping.app.metrics.store_sound._value.get() == 1
 
 
 # --- a store in trouble ----------------------------------------------------------------------

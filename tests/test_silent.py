@@ -8,6 +8,8 @@ where.
 
 import asyncio
 import contextlib
+import sqlite3
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -21,8 +23,9 @@ from watcher.care import Care
 from watcher.channels import OPTIONS
 from watcher.config import parse
 from watcher.daemon import Daemon
-from watcher.fetch import Fetcher, FetchOptions
+from watcher.fetch import Fetcher, FetchOptions, SystemClock
 from watcher.health import Health
+from watcher.heartbeat import is_well
 from watcher.model import Change, CheckOutcome, EventType
 from watcher.rules import compile_rule
 from watcher.store import Store, open_records
@@ -76,6 +79,9 @@ ANSWERS = {
     "error page": page(OOPS.encode()),
     "empty page": page(b"<html><body></body></html>"),
     "deep page": page(b"<html>" + b"<div>" * 100_000 + b"</html>"),
+    "tag of 100,000 attributes": page(
+        b"<html><p " + b" ".join(b"a%d=1" % n for n in range(100_000)) + b"></p></html>"
+    ),
     "latin-1 with a lie": page(
         "<html>é</html>".encode("latin-1"), headers={"Content-Type": "text/html; charset=utf-16"}
     ),
@@ -255,6 +261,116 @@ async def test_a_fault_of_our_own_does_not_end_the_daemon(tmp_path):
             await asyncio.wait_for(life, 20)
 
 
+async def test_a_source_that_failed_before_a_restart_is_known_to_fail_after_it(tmp_path):
+    """It may be hours until the next visit; until then nobody must be told that all is well."""
+    now = datetime.now(UTC)
+    with open_records(tmp_path / "watcher.db", create=True, migrate=True) as records:
+        source = records.sources.id_of("t", "http://127.0.0.1:9/papers/trending")
+        for _ in range(4):
+            records.sources.fail(source, now, "no connection")
+        records.sources.plan(source, now + timedelta(minutes=20))
+    text = '[[source]]\nname = "t"\nurl = "http://127.0.0.1:9/papers/trending"\n'
+    text += "[fetch]\nallow_private = true\n"
+    daemon = Daemon(parse(text.encode(), OPTIONS, env={}, folder=tmp_path))
+    life = asyncio.ensure_future(daemon.run())
+    try:
+        await until(lambda: daemon.health.report(now).ready)
+        assert daemon.metrics.failures.labels("t")._value.get() == 4
+        report = daemon.health.report(now)
+        assert report.problems == ("source t: failed 4 times in a row",)
+        assert not is_well(report, daemon.health.blind(3))
+    finally:
+        daemon.stop()
+        await asyncio.wait_for(life, 20)
+
+
+async def test_a_loop_that_hung_over_a_due_time_loses_no_visit_and_shows_its_lag(
+    tmp_path, monkeypatch
+):
+    """APScheduler drops a run that is more than a second late, unless it is told not to."""
+    monkeypatch.setenv("WATCHDOG_USEC", "1200000")
+    async with Site(GOOD) as site:
+        text = (
+            f"[fetch]\nper_host_rate = 0\nrobots = false\nallow_private = true\n[[source]]\n"
+            f'name = "t"\nurl = "{site.url}/papers/trending"\nevery = "1s"\n'
+        )
+        daemon = Daemon(parse(text.encode(), OPTIONS, env={}, folder=tmp_path))
+        life = asyncio.ensure_future(daemon.run())
+        try:
+            for _ in range(2):
+                before = visits(daemon)
+                await until(lambda before=before: visits(daemon) > before)
+                time.sleep(1.8)  # the loop hangs
+                before = visits(daemon)
+                await until(lambda before=before: visits(daemon) > before)
+            await until(lambda: daemon.metrics.loop_lag._value.get() > 1)
+        finally:
+            daemon.stop()
+            await asyncio.wait_for(life, 20)
+
+
+# --- 15.9, 15.15: the store takes no writes ------------------------------------------------------
+
+
+@contextlib.asynccontextmanager
+async def locked(daemon):
+    """Another program holds the store, for longer than anybody waits for it."""
+    await daemon.app.store.read(lambda r: r.conn.execute("pragma busy_timeout = 50"))
+    with contextlib.closing(sqlite3.connect(daemon.app.store.path, isolation_level=None)) as other:
+        other.execute("begin immediate")
+        yield "is locked by another program"
+        other.execute("rollback")
+
+
+@contextlib.asynccontextmanager
+async def read_only(daemon):
+    await daemon.app.store.read(lambda r: r.conn.execute("pragma query_only = on"))
+    yield "is read-only"
+    await daemon.app.store.read(lambda r: r.conn.execute("pragma query_only = off"))
+
+
+@pytest.mark.parametrize("trouble", [locked, read_only])
+async def test_a_store_that_takes_no_writes_pauses_is_told_turns_health_and_all_goes_on(
+    tmp_path, trouble
+):
+    async with Site(GOOD) as site:
+        text = (
+            f'[watcher]\noperator = "me"\n[channel.me]\ntype = "maildir"\npath = "mail"\n'
+            f"[fetch]\nper_host_rate = 0\nrobots = false\nallow_private = true\n[[source]]\n"
+            f'name = "t"\nurl = "{site.url}/papers/trending"\nevery = "1s"\n'
+        )
+        config = parse(text.encode(), OPTIONS, env={}, folder=tmp_path)
+        daemon = Daemon(config, clock=QuickClock())
+        life = asyncio.ensure_future(daemon.run())
+        try:
+            await until(lambda: visits(daemon) >= 1)
+            async with trouble(daemon) as why:
+                await until(lambda: not daemon.health.report(NOW).well)
+                assert why in daemon.health.report(NOW).problems[0]
+                assert daemon.metrics.store_errors._value.get() >= 1
+                assert daemon.health.alive, "a restart would not help"
+                await until(lambda: len(letters(tmp_path)) == 1)
+                assert not life.done()
+            before = visits(daemon)
+            await until(lambda: daemon.health.report(NOW).well)
+            await until(lambda: visits(daemon) > before)
+            await until(lambda: len(letters(tmp_path)) == 2)
+        finally:
+            daemon.stop()
+            await asyncio.wait_for(life, 20)
+
+
+def letters(folder):
+    return [path for path in (folder / "mail").rglob("*") if path.is_file()]
+
+
+class QuickClock(SystemClock):
+    """A minute's wait is over in a moment."""
+
+    async def sleep(self, seconds):
+        await asyncio.sleep(min(seconds, 0.2))
+
+
 # --- the others ----------------------------------------------------------------------------------
 
 ELSEWHERE = {
@@ -282,6 +398,42 @@ ELSEWHERE = {
         "test_care.py", "test_a_full_disk_pauses_turns_health_is_told_and_all_goes_on"),
     "a backup that fails (14)": (
         "test_care.py", "test_a_backup_that_cannot_be_written_is_told_and_tried_again"),
+    "lost or doubled at a crash (15.4)": (
+        "test_deliver.py", "test_a_crash_before_the_outcome_is_recorded_repeats_the_same_message"),
+    "mail that is partly refused (15.5)": (
+        "test_deliver.py", "test_partial_refusals_end_as_sent_suppressed_and_waiting"),
+    "messages that were given up (14)": (
+        "test_deliver.py", "test_the_metrics_show_what_waits_and_what_was_given_up"),
+    "a threshold that flaps, old news (15.6)": (
+        "test_outbox.py", "test_the_same_event_is_owed_once"),
+    "half a transaction (15.8)": (
+        "test_store.py", "test_what_raises_inside_a_transaction_leaves_nothing_behind"),
+    "a store that is locked (15.9)": (
+        "test_store.py", "test_a_locked_store_is_a_retryable_error_and_works_again_afterwards"),
+    "two that migrate at once (15.9)": (
+        "test_store.py", "test_two_programs_may_open_and_migrate_one_store_at_once"),
+    "a digest slept over (9, 15.2)": (
+        "test_outbox.py", "test_after_downtime_an_overdue_digest_waits_for_the_first_checks"),
+    "one digest a date, whatever clocks do (9, 15.15)": (
+        "test_schedule.py", "test_every_local_date_has_exactly_one_digest_at_every_hour"),
+    "a clock that jumps over a digest (9)": (
+        "test_outbox.py", "test_a_clock_that_jumps_and_comes_back_doubles_and_loses_no_digest"),
+    "one bad title, in mail (15.11)": (
+        "test_channels_email.py", "test_ten_thousand_titles_break_no_header"),
+    "one bad title, in feeds (15.11)": (
+        "test_web_feeds.py", "test_hostile_words_keep_every_feed_well_formed_and_inert"),
+    "one odd item of a page (15.11)": (
+        "test_readers_island.py", "test_one_odd_item_is_a_warning_and_not_the_end_of_the_page"),
+    "where webhooks may go (15.13)": (
+        "test_guard.py", "test_no_spelling_of_this_machine_is_reached"),
+    "unsubscribing that scanners cannot do (15.14)": (
+        "test_web_subscriptions.py", "test_the_link_to_unsubscribe_shows_a_page_and_changes"),
+    "a dead endpoint (15.15)": (
+        "test_deliver.py", "test_a_dead_endpoint_delays_nobody"),
+    "a channel that is switched off (14, 15.15)": (
+        "test_deliver.py", "test_an_endpoint_that_is_gone_is_disabled_at_once_and_the_operator"),
+    "the operator's own channel is broken (14)": (
+        "test_outbox.py", "test_a_notice_about_the_operators_channel_takes_another"),
     "secrets (15.12)": ("test_canary.py", "test_no_secret_is_in_logs_metrics_pages_files"),
     "alert rules watch the metrics (14)": (
         "test_operations.py", "test_every_metric_of_an_alert_rule_exists"),

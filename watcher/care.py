@@ -172,12 +172,22 @@ class Care:
         self._booked: dict[str, HostLedger] = {}
         self._retry: dict[str, datetime] = {}
         self._last: dict[str, datetime] = {}
+        self._doubted = False
+        """Whether the last integrity check, by an earlier process, found damage."""
 
     async def begin(self) -> None:
-        """Go on where the last process stopped: pauses that hosts asked for."""
+        """Go on where the last process stopped: pauses that hosts asked for, what was wrong."""
         self._last["ledger"] = self._clock.now()
-        pauses = await self._app.store.read(lambda r: r.care.pauses())
+        pauses, backup, finding = await self._app.store.read(
+            lambda r: (r.care.pauses(), r.care.done_at("backup"), r.care.note("quick-check"))
+        )
         self._fetcher.resume(pauses)
+        if backup is not None:
+            self._app.metrics.last_backup.set(backup.timestamp())
+        if finding is not None:
+            # Damaged then; looked at again at once, because it may have been mended since.
+            self._doubted = True
+            self._show_finding(finding)
 
     async def run(self) -> None:
         """Look after everything, for ever."""
@@ -340,17 +350,24 @@ class Care:
     async def _weekly(self) -> None:
         done = await self._app.store.read(lambda r: r.care.done_at("quick-check"))
         now = self._clock.now()
-        if done is not None and now - done < CHECK_EVERY:
+        due = done is None or now - done >= CHECK_EVERY
+        if not due and not self._doubted:
             return
         finding = await in_thread(lambda: quick_check(self._app.store.path))
+        self._doubted = False
+        self._show_finding(finding)
+        log.info("records_checked", sound=finding is None, finding=finding)
+        await self._app.store.write(lambda r: self._note_check(r, finding, now, told=not due))
+
+    def _show_finding(self, finding: str | None) -> None:
         self._health.store_damaged(finding)
         self._app.metrics.store_sound.set(finding is None)
-        log.info("records_checked", sound=finding is None, finding=finding)
-        await self._app.store.write(lambda r: self._note_check(r, finding, now))
 
-    def _note_check(self, records: Records, finding: str | None, now: datetime) -> None:
+    def _note_check(
+        self, records: Records, finding: str | None, now: datetime, *, told: bool
+    ) -> None:
         records.care.done("quick-check", now, finding)
-        if finding is not None:
+        if finding is not None and not told:
             newest = newest_backup(self.config)
             way = (
                 f"the newest backup is {newest}: `watcher restore {newest}`"

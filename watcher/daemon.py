@@ -485,8 +485,12 @@ class Daemon:
         last_ok = [s.last_ok_at for s in states if s.name in names and s.last_ok_at]
         self.health.remember(max(last_ok, default=None))
         for state in states:
-            if state.name in names and state.last_ok_at is not None:
+            if state.name not in names:
+                continue
+            if state.last_ok_at is not None:
                 self.metrics.last_success.labels(state.name).set(state.last_ok_at.timestamp())
+            self.metrics.failures.labels(state.name).set(state.failures)
+            self.health.recall(state.name, state.failures)
         due = {
             state.name: None if due_now and state.name in names else state.next_due_at
             for state in states

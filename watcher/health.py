@@ -114,10 +114,15 @@ class Health:
             self._last_ok = checked.at
             self._failing.pop(checked.target, None)
         else:
-            times = "once" if checked.failures == 1 else f"{checked.failures} times in a row"
-            what = "doubtful" if checked.outcome is CheckOutcome.QUARANTINED else "failed"
-            line = f"source {checked.target}: {what} {times}"
+            doubted = checked.outcome is CheckOutcome.QUARANTINED
+            said = _failed(checked.failures, "doubtful" if doubted else "failed")
+            line = f"source {checked.target}: {said}"
             self._failing[checked.target] = (checked.failures, line)
+
+    def recall(self, target: str, failures: int) -> None:
+        """How often in a row a source had failed when the last process stopped."""
+        if failures and target not in self._failing:
+            self._failing[target] = (failures, f"source {target}: {_failed(failures)}")
 
     def forget_sources(self, names: frozenset[str]) -> None:
         """Keep what is known of these targets only: the config has changed."""
@@ -223,6 +228,10 @@ class Health:
         except WatcherError:
             return True
         return True
+
+
+def _failed(failures: int, what: str = "failed") -> str:
+    return f"{what} once" if failures == 1 else f"{what} {failures} times in a row"
 
 
 def _nothing(_: Records) -> None:
