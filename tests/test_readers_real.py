@@ -1,5 +1,8 @@
 """The readers on real captures, where they lie beside the project. Nothing of them is copied."""
 
+import asyncio
+import gzip
+import hashlib
 import json
 import re
 from datetime import UTC, date, datetime
@@ -8,9 +11,14 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import SHARED, needs_shared
+from tests.servers import Behaviour, FakeClock, Request, Site, page
 from watcher import readers
+from watcher.channels import OPTIONS
+from watcher.config import parse as parse_config
+from watcher.daemon import Daemon
 from watcher.errors import ParseError
-from watcher.model import PageKind, ReaderName, Snapshot
+from watcher.model import CheckOutcome, PageKind, ReaderName, Snapshot
+from watcher.store import Records, open_records
 
 pytestmark = needs_shared
 PAGES = SHARED / "pages"
@@ -178,3 +186,113 @@ def test_no_cut_of_a_real_page_makes_its_list_silently_shorter(path: Path) -> No
             continue
         assert len(snapshot.cards) == whole
         assert "cut off" in snapshot.warnings[0]
+
+
+# --- the daemon on the captures, served over HTTP ---------------------------------------------
+
+
+SERVED = {
+    "/papers/date/2024-08-01": DATE_2024,
+    "/papers/2509.24002": PAPER_2025,
+    "/papers/trending": TRENDING,
+    "/api/daily_papers?date=2026-06-03": PAGES / "api-daily-2026-06-03.json",
+    "/api/daily_papers?date=2025-10-03": PAGES / "api-daily-2025-10-03.json",
+    "/api/daily_papers?date=2026-01-16": SHARED / "api" / "daily-2026-01-16.json",
+    "/api/daily_papers?date=2026-02-03": SHARED / "api" / "daily-2026-02-03.json",
+}
+
+
+class Captures:
+    """The captures as a site would send them: with an ETag each, and now and then badly."""
+
+    def __init__(self) -> None:
+        self.faults: dict[str, Behaviour] = {
+            "/papers/trending": page(b"", status=429, headers={"RateLimit": '"pages";r=0;t=2'}),
+            "/papers/date/2024-08-01": page(
+                gzip.compress(DATE_2024.read_bytes())[:9_000],
+                headers={"Content-Encoding": "gzip"},
+            ),
+        }
+        """Each spoils one answer."""
+        self.statuses: list[int] = []
+        self.edition = 0
+        """Another one has other ETags and the same pages."""
+
+    async def answer(self, request: Request, writer: asyncio.StreamWriter) -> bool:
+        if (fault := self.faults.pop(request.target, None)) is not None:
+            return await fault(request, writer)
+        body = SERVED[request.target].read_bytes()
+        etag = f'"{hashlib.sha256(body).hexdigest()[:12]}-{self.edition}"'
+        kind = "text/html" if b"<html" in body[:2_000] else "application/json"
+        headers = {"ETag": etag, "Content-Type": f"{kind}; charset=utf-8"}
+        known = request.headers.get("if-none-match") == etag
+        self.statuses.append(304 if known else 200)
+        status = 304 if known else 200
+        return await page(b"" if known else body, status=status, headers=headers)(request, writer)
+
+
+def everything(records: Records) -> dict[str, list[tuple[object, ...]]]:
+    """What is remembered of papers: a second round must leave all of it alone."""
+    tables = (
+        "papers",
+        "texts",
+        "sightings",
+        "places",
+        "orders",
+        "events",
+        "keys",
+        "revisions",
+        "falls",
+    )
+    return {name: records.conn.execute(f"select * from {name}").fetchall() for name in tables}
+
+
+def test_the_daemon_stores_what_the_captures_show_and_a_second_round_stores_nothing_new(
+    tmp_path: Path,
+) -> None:
+    """With ETags, a 429 in between and one truncated answer, as a day at the site may be."""
+    captures = Captures()
+
+    async def rounds() -> None:
+        async with Site(captures.answer) as site:
+            text = "[fetch]\nper_host_rate = 0\nrobots = false\nallow_private = true\n"
+            text += '[[rule]]\nname = "votes"\nmin_upvotes = 10\n'
+            for n, target in enumerate(SERVED):
+                text += f'[[source]]\nname = "s{n}"\nurl = "{site.url}{target}"\nfollow = "0s"\n'
+            config = parse_config(text.encode(), OPTIONS, env={}, folder=tmp_path)
+            clock = FakeClock(OCTOBER_2026)
+            first = await Daemon(config, clock=clock).once()
+            assert {checked.outcome for checked in first} == {CheckOutcome.OK}
+            assert captures.faults == {}
+            with open_records(tmp_path / "watcher.db") as records:
+                assert_stored(records)
+                before = everything(records)
+            for edition, outcome in ((0, 304), (1, 200)):
+                captures.edition, captures.statuses = edition, []
+                clock.advance(3_600)
+                again = await Daemon(config, clock=clock).once()
+                assert not [checked for checked in again if checked.moved or checked.error]
+                assert captures.statuses == [outcome] * len(SERVED)
+                with open_records(tmp_path / "watcher.db") as records:
+                    assert everything(records) == before
+
+    asyncio.run(rounds())
+
+
+def assert_stored(records: Records) -> None:
+    """Each card of each capture: its words, and the counts that its source showed."""
+    for n, (target, path) in enumerate(SERVED.items()):
+        url = f"https://huggingface.co{target}"
+        shown = readers.parse(path.read_bytes(), url=url, at=OCTOBER_2026)
+        source = records.sources.state(f"s{n}")
+        assert source is not None
+        assert source.cards == len(shown.cards)
+        for card in shown.cards:
+            row = records.papers.find(card.paper_id or "")
+            assert row is not None
+            assert records.papers.get(row).title == card.title
+            stored = records.conn.execute(
+                "select upvotes, comments, stars from sightings where paper = ? and source = ?",
+                (row, source.id),
+            ).fetchall()
+            assert stored == [(card.upvotes, card.comments, card.stars)]
