@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import itertools
 import signal
+import sys
 import threading
 import time
 from datetime import UTC, datetime, timedelta
@@ -114,6 +115,41 @@ async def test_a_second_sigterm_ends_it_at_once(tmp_path):
             life.signal(signal.SIGTERM)
             assert await life.end() == 130
             assert time.monotonic() - began < 2
+
+
+HUNG = """\
+import asyncio, os, signal, sys, threading
+from pathlib import Path
+from watcher import daemon
+from watcher.channels import OPTIONS
+from watcher.config import load
+
+daemon.LAST_RESORT = 3.0
+
+async def live():
+    loop = asyncio.get_running_loop()
+    loop.run_in_executor(None, threading.Event().wait)  # a thread that never ends
+    loop.call_later(1, os.kill, os.getpid(), signal.SIGTERM)
+    await daemon.Daemon(load(Path(sys.argv[1]), OPTIONS, {})).run()
+
+asyncio.run(live())
+"""
+
+
+async def test_a_thread_that_hangs_keeps_no_process_alive_that_was_asked_to_stop(tmp_path):
+    """The interpreter joins such threads when everything else has ended in order."""
+    async with lives.site() as (_, site):
+        path = lives.config(tmp_path, site.url)
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", HUNG, str(path), stdout=asyncio.subprocess.PIPE
+        )
+        try:
+            said, _ = await asyncio.wait_for(process.communicate(), 20)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+        assert process.returncode == 0
+        assert b"daemon_stopped" in said
 
 
 async def test_sighup_takes_a_good_config_and_keeps_the_old_one_when_the_new_is_bad(tmp_path):

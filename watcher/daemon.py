@@ -170,7 +170,8 @@ class Daemon:
         self.health = Health(self.clock, self.metrics)
         self._stop = asyncio.Event()
         self._reload_asked = asyncio.Event()
-        self._last_resort: threading.Timer | None = None
+        self._code = 1
+        """What the process ends with when the last resort must end it."""
         self._work = asyncio.Event()
         self._store_works = asyncio.Event()
         self._store_works.set()
@@ -225,6 +226,7 @@ class Daemon:
                     for watch in watches:
                         watch.cancel()
         log.info("daemon_stopped")
+        self._code = 0
         if self._broken is not None:
             await self._tell_store_refused(self._broken)
             raise self._broken
@@ -329,8 +331,6 @@ class Daemon:
             if threads is not None:
                 threads.shutdown(wait=False, cancel_futures=True)
             lock.release()
-            if self._last_resort is not None:
-                self._last_resort.cancel()
 
     async def _open_store(self, *, patient: bool) -> tuple[Lock, Store]:
         """The lock and the store; ``patient`` waits for a disk that is full or read-only."""
@@ -653,9 +653,10 @@ class Daemon:
         if self._stop.is_set():
             # Asked twice: what is under way is given up; the next start does it again.
             os._exit(130)
-        self._last_resort = threading.Timer(LAST_RESORT, os._exit, (1,))
-        self._last_resort.daemon = True
-        self._last_resort.start()
+        # Never cancelled: the interpreter waits for threads of its own at the very end.
+        last_resort = threading.Timer(LAST_RESORT, lambda: os._exit(self._code))
+        last_resort.daemon = True
+        last_resort.start()
         self.stop()
 
     def stop(self) -> None:
