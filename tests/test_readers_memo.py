@@ -154,12 +154,20 @@ def test_odd_numbers_and_broken_bytes_are_read_as_without_a_memo() -> None:
         assert read(plain, memo) == read(plain)
 
 
-def test_a_target_keeps_its_memo_until_it_was_not_asked_for_all_day() -> None:
+def test_a_memo_that_was_not_asked_for_all_day_makes_room() -> None:
     memos = Memos(2)
     first, second = memos.of("a", AT), memos.of("b", AT)
     assert first is not None
-    assert memos.of("c", AT + timedelta(hours=20)) is None
     assert memos.of("a", AT + timedelta(hours=20)) is first
     assert memos.of("c", AT + timedelta(hours=25)) is not None
     assert memos.of("a", AT + timedelta(hours=26)) is first
-    assert memos.of("b", AT + timedelta(hours=26)) is not second
+    assert memos.of("b", AT + timedelta(hours=45)) is not second
+
+
+def test_where_targets_are_too_many_nobody_has_a_memo_for_a_day() -> None:
+    memos = Memos(2)
+    for name in "abc":
+        last = memos.of(name, AT)
+    assert last is None
+    assert memos.of("a", AT + timedelta(hours=23)) is None
+    assert memos.of("a", AT + timedelta(hours=25)) is not None

@@ -20,8 +20,8 @@ from watcher.model import Card
 from watcher.readers import items, text
 from watcher.readers.items import Item
 
-TARGETS = 100
-"""Memos that are kept. One of a page of fifty papers takes a quarter of a megabyte."""
+TARGETS = 50
+"""Memos that are kept. One of a page of fifty papers takes a fifth of a megabyte."""
 ITEMS = 100
 """Items that a memo keeps: the first of a page, those that move."""
 _UNUSED = timedelta(days=1)
@@ -205,29 +205,36 @@ def _end_of(item: bytes) -> int:
 
 
 class Memos:
-    """The memos of the targets that are visited, as many as memory allows."""
+    """The memos of the targets that are visited, while all of them have room."""
 
     def __init__(self, limit: int = TARGETS) -> None:
         self._limit = limit
         self._memos: dict[str, tuple[Memo, datetime]] = {}
+        self._crowded_until: datetime | None = None
 
     def of(self, target: str, now: datetime) -> Memo | None:
-        """The memo of a target; None when there is no room for one more.
+        """The memo of a target; None when there are more targets than memos.
 
-        Whoever has one keeps it (among more targets than memos, giving each the oldest would
-        leave none with its own), unless it was not asked for all day.
+        Then nobody gets one for a day: so many targets are each visited too rarely to make it
+        worth its memory.
         """
         memo, _ = self._memos.pop(target, (None, now))
         if memo is None:
-            if len(self._memos) >= self._limit and not self._drop_unused(now):
+            if self._is_crowded(now):
                 return None
             memo = Memo()
         self._memos[target] = (memo, now)
         return memo
 
-    def _drop_unused(self, now: datetime) -> bool:
-        target, (_, used) = next(iter(self._memos.items()))
-        if now - used < _UNUSED:
+    def _is_crowded(self, now: datetime) -> bool:
+        if self._crowded_until and now < self._crowded_until:
+            return True
+        if len(self._memos) < self._limit:
             return False
-        del self._memos[target]
+        oldest, (_, used) = next(iter(self._memos.items()))
+        if now - used >= _UNUSED:
+            del self._memos[oldest]
+            return False
+        self._memos.clear()
+        self._crowded_until = now + _UNUSED
         return True

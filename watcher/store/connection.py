@@ -198,7 +198,7 @@ def _open(path: Path) -> Database:
     conn.execute("pragma synchronous = full")
     conn.execute("pragma foreign_keys = on")
     conn.execute("pragma temp_store = memory")
-    conn.execute("pragma cache_size = -16000")
+    conn.execute("pragma cache_size = -8000")
     # A visit touches a leaf for each paper or two, the next one of the source the same ones:
     # the longer the log, the rarer each is copied back. 16 MB.
     conn.execute("pragma wal_autocheckpoint = 4000")

@@ -35,7 +35,7 @@ _LOOKED_BACK = _HOUR + 600
 """Seconds that are read: visits are not written down in the order they began."""
 _LONG = 16
 """Looks of a trail that are no reason to tidy it."""
-RECENT = 10_000
+RECENT = 4_000
 """Papers kept in hand between visits, at about a kilobyte each."""
 
 
