@@ -90,7 +90,7 @@ def wrap_fetching(reaper: Reaper) -> None:
 def wrap_store(reaper: Reaper) -> None:
     write = Store.write
 
-    async def watched(self: Store, work: Callable[[Records], Any]) -> Any:
+    async def watched(self: Store, work: Callable[[Records], Any], **manner: Any) -> Any:
         kind = next((name for part, name in WRITES.items() if part in work.__qualname__), "check")
 
         def steps(records: Records) -> Any:
@@ -99,7 +99,7 @@ def wrap_store(reaper: Reaper) -> None:
             reaper.pass_by(f"{kind} worked")
             return result
 
-        result = await write(self, steps)
+        result = await write(self, steps, **manner)
         reaper.pass_by(f"{kind} committed")
         return result
 
