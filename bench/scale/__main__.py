@@ -41,6 +41,8 @@ def main() -> None:
     parser.add_argument("names", nargs="*", choices=[[], *MEASURES], metavar="NAME")
     parser.add_argument("--quick", action="store_true", help="small: shows that it runs")
     asked = parser.parse_args()
+    # Asked to stop, it ends what it has started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
     setting = Setting(cores=tuple(_cores()), quick=asked.quick)
     OUT.mkdir(exist_ok=True)
     broken = [name for name in asked.names or MEASURES if not _show(name, setting)]
