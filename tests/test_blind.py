@@ -19,6 +19,8 @@ from watcher.channels import OPTIONS
 from watcher.config import parse
 from watcher.config.secrets import SecretUrl
 from watcher.config.settings import AlertSettings
+from watcher.daemon import Daemon
+from watcher.errors import StoreRefused
 from watcher.fetch import Fetcher, FetchOptions
 from watcher.gaps import (
     CaughtUp,
@@ -494,6 +496,32 @@ async def test_the_heartbeat_starts_beats_fails_and_beats_again(tmp_path, capsys
         assert b"disk is full" in site.requests[2].body
         assert b"failed 3 times" in site.requests[4].body
     assert "s3cret" not in capsys.readouterr().out
+
+
+async def test_a_round_without_a_daemon_calls_the_heartbeat_before_it_and_after(tmp_path):
+    papers = page(pages.trending(pages.fakes(6)))
+    async with Site(page(b"OK"), routes={"/papers/trending": papers}) as site:
+        config = parse(
+            f"[fetch]\nallow_private = true\nrobots = false\nper_host_rate = 0\n[[source]]\n"
+            f'name = "t"\nurl = "{site.url}/papers/trending"\n[alert]\nafter = 2\n'
+            f'heartbeat = "{site.url}/s3cret"\nallow_private = true\n'.encode(),
+            OPTIONS,
+            env={},
+            folder=tmp_path,
+        )
+        for answers in (papers, DOWN, DOWN, papers):
+            site.routes = {"/papers/trending": answers}
+            await Daemon(config, clock=FakeClock(NOW)).once()
+        (tmp_path / "watcher.db").write_bytes(b"")
+        with pytest.raises(StoreRefused):
+            await Daemon(config).once(due_only=True)
+        beats = [request for request in site.requests if "s3cret" in request.path]
+        how = ["", "", "/fail", "", "/fail"]  # one failed visit is no matter
+        assert [beat.path for beat in beats] == [
+            f"/s3cret{end}" for after in how for end in ("/start", after)
+        ]
+        assert b"failed 2 times in a row" in beats[5].body
+        assert b"is empty, where history should be" in beats[9].body
 
 
 async def test_a_reload_moves_the_heartbeat_stops_it_and_begins_it(tmp_path):

@@ -289,15 +289,21 @@ async def test_a_refused_store_is_told_once_however_often_it_is_started(tmp_path
     assert "refused, the watcher has stopped" in letter
     assert "is empty, where history should be" in " ".join(letter.split())
     # Whoever runs a verb by hand sees it: nobody need be told.
+    (tmp_path / "w.db.refused").unlink()
     with pytest.raises(StoreRefused):
-        await Daemon(config).once()
+        await Daemon(config, clock=Later(1)).once()
+    assert len(letters(tmp_path)) == 1
+    # A timer's round has nobody before it.
+    with pytest.raises(StoreRefused):
+        await Daemon(config, clock=Later(2)).once(due_only=True)
+    assert len(letters(tmp_path)) == 2
     # Mended, and then damaged again: that is news.
     database.unlink()
     await a_short_life(config)
     database.write_bytes(b"")
     with pytest.raises(StoreRefused):
-        await Daemon(config, clock=Tomorrow()).run()
-    assert len(letters(tmp_path)) == 2
+        await Daemon(config, clock=Later(3)).run()
+    assert len(letters(tmp_path)) == 3
 
 
 async def test_a_second_daemon_is_no_matter_for_the_operator(tmp_path):
@@ -430,11 +436,15 @@ def letters(folder):
     return [path.read_text() for path in (folder / "mail").rglob("*") if path.is_file()]
 
 
-class Tomorrow(SystemClock):
-    """The machine's clock, a day later."""
+class Later(SystemClock):
+    """The machine's clock, some days later."""
+
+    def __init__(self, days):
+        super().__init__()
+        self._days = days
 
     def now(self):
-        return super().now() + timedelta(days=1)
+        return super().now() + timedelta(days=self._days)
 
 
 class QuickClock(SystemClock):

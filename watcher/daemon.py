@@ -170,6 +170,8 @@ class Daemon:
         self.health = Health(self.clock, self.metrics)
         self._stop = asyncio.Event()
         self._reload_asked = asyncio.Event()
+        self._unattended = False
+        """Whether nobody sits before it: then what it cannot write down is told."""
         self._code = 1
         """What the process ends with when the last resort must end it."""
         self._work = asyncio.Event()
@@ -195,6 +197,7 @@ class Daemon:
 
     async def run(self) -> int:
         """Run until told to stop; the exit code."""
+        self._unattended = True
         async with self._open(patient=True):
             self._web = await self._open_web()
             scheduler = self._start_clock()
@@ -236,34 +239,40 @@ class Daemon:
         self, names: Collection[str] | None = None, *, due_only: bool = False
     ) -> tuple[Checked, ...]:
         """Visit every target (or those of the named sources, or those that are due) once."""
+        self._unattended = due_only
         done: list[Checked] = []
-        async with self._open(due_now=not due_only):
-            pending = asyncio.Semaphore(CHECKERS)
-            with self._signals():
-                async with asyncio.TaskGroup() as group:
-                    while not self._stop.is_set():
-                        target = self.agenda.take(self.clock.now())
-                        if target is None:
-                            if not self._busy:
-                                break
-                            self._work.clear()
-                            await self._work.wait()
-                            continue
-                        if names is not None and target.name not in names:
-                            self.agenda.done(target, self.clock.now())
-                            continue
-                        self._busy += 1
-                        group.create_task(self._check_one(target, pending, done))
-            if self._broken is None:
-                await self.deliverer.begin(hold=False)
-                await self._hold_round()
-                self.delivered = await self.deliverer.deliver_due()
-                await self.care.once()
-        if self._broken is not None:
-            raise self._broken
+        async with self.heartbeat.round():
+            async with self._open(due_now=not due_only):
+                await self._visit_all(names, done)
+                if self._broken is None:
+                    await self.deliverer.begin(hold=False)
+                    await self._hold_round()
+                    self.delivered = await self.deliverer.deliver_due()
+                    await self.care.once()
+            if self._broken is not None:
+                raise self._broken
         return tuple(done)
 
     _busy = 0
+
+    async def _visit_all(self, names: Collection[str] | None, done: list[Checked]) -> None:
+        """Visit all that is due, or those of the named sources among it."""
+        pending = asyncio.Semaphore(CHECKERS)
+        with self._signals():
+            async with asyncio.TaskGroup() as group:
+                while not self._stop.is_set():
+                    target = self.agenda.take(self.clock.now())
+                    if target is None:
+                        if not self._busy:
+                            break
+                        self._work.clear()
+                        await self._work.wait()
+                        continue
+                    if names is not None and target.name not in names:
+                        self.agenda.done(target, self.clock.now())
+                        continue
+                    self._busy += 1
+                    group.create_task(self._check_one(target, pending, done))
 
     async def _check_one(
         self, target: Target, slots: asyncio.Semaphore, done: list[Checked]
@@ -344,7 +353,7 @@ class Daemon:
             except StoreRefused as exc:
                 lock.release()
                 refused = with_backup(exc, self.config)
-                if patient and held:
+                if held and self._unattended:
                     await self._tell_store_refused(refused)
                 raise refused from exc
             except StoreError as exc:

@@ -7,6 +7,8 @@ store is what fails. Must not repair anything or decide what is told of papers.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import AsyncIterator
 from datetime import datetime
 
 import aiohttp
@@ -16,7 +18,7 @@ from watcher.channels import open_channel
 from watcher.channels.edge import Channel
 from watcher.config import Config
 from watcher.config.settings import AlertSettings
-from watcher.errors import SendError, WatcherError
+from watcher.errors import SendError, StoreError, StoreRefused, WatcherError
 from watcher.fetch import Clock
 from watcher.health import Health, Report, State
 from watcher.identity import digest_of, message_key
@@ -59,12 +61,7 @@ class Heartbeat:
 
     async def _beat(self, alert: AlertSettings, address: str) -> None:
         """Beat until the config says otherwise."""
-        factory = guard.socket_factory(allow_private=alert.allow_private)
-        async with aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(socket_factory=factory, limit=1),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            trust_env=False,
-        ) as session:
+        async with _session(alert) as session:
             await self._call(session, address, "/start", "")
             while self._config.alert == alert:
                 report = self._health.report(self._clock.now())
@@ -73,6 +70,25 @@ class Heartbeat:
                     session, address, "" if fine else "/fail", "\n".join(report.problems)
                 )
                 await self._clock.sleep(alert.heartbeat_every.total_seconds())
+
+    @contextlib.asynccontextmanager
+    async def round(self) -> AsyncIterator[None]:
+        """For a round without a daemon: ``/start`` before it, and after it how it went."""
+        alert = self._config.alert
+        if alert.heartbeat is None:
+            yield
+            return
+        address = alert.heartbeat.reveal()
+        async with _session(alert) as session:
+            await self._call(session, address, "/start", "")
+            try:
+                yield
+            except (StoreError, StoreRefused) as exc:
+                await self._call(session, address, "/fail", str(exc))
+                raise
+            report = self._health.report(self._clock.now())
+            fine = report.well and not self._health.blind(alert.after)
+            await self._call(session, address, "" if fine else "/fail", "\n".join(report.problems))
 
     async def _call(
         self, session: aiohttp.ClientSession, address: str, suffix: str, words: str
@@ -101,6 +117,15 @@ class Heartbeat:
         if fault is None and self._failed:
             log.info("heartbeat_recovered")
         self._failed = fault is not None
+
+
+def _session(alert: AlertSettings) -> aiohttp.ClientSession:
+    factory = guard.socket_factory(allow_private=alert.allow_private)
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(socket_factory=factory, limit=1),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        trust_env=False,
+    )
 
 
 def is_well(report: Report, blind: tuple[str, ...]) -> bool:
