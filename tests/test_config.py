@@ -179,6 +179,14 @@ def test_nothing_at_all_is_a_config_with_defaults():
     assert any("nothing is watched" in line for line in config.warnings)
 
 
+def test_a_config_in_which_nobody_is_told_of_blindness_draws_a_warning():
+    channel = '[channel.me]\ntype = "maildir"\npath = "mail"\n'
+    said = "operator is missing: nobody is told when the watcher is blind"
+    assert any(said in line for line in read(channel).warnings)
+    assert not any(said in line for line in read(f'[watcher]\noperator = "me"\n{channel}').warnings)
+    assert not any(said in line for line in read("").warnings)
+
+
 def test_tables_that_switch_something_on_do_so_by_being_there_and_can_be_switched_off():
     config = read("[web]\n[backup]\nenabled = false\n[archive]\nmax_size = '2GiB'\n")
     assert config.web.enabled

@@ -152,10 +152,14 @@ def check_channel(draft: Draft, drafts: Drafts, report: Report) -> None:
 
 
 def check_operator(drafts: Drafts, report: Report) -> None:
-    """The operator's channel is there."""
+    """Somebody is told when the watcher is blind, and the channel is there."""
     draft = drafts.tables["watcher"]
     name = draft["operator"]
-    if name is not None and name not in drafts.channel_names:
+    if name is None and "operator" not in draft.broken and drafts.channels:
+        report.warning(
+            draft.place, "", "operator is missing: nobody is told when the watcher is blind"
+        )
+    elif name is not None and name not in drafts.channel_names:
         message = _unknown_name(name, "channel", drafts.channel_names)
         report.problem(draft.place, "operator", message)
     elif name in drafts.channels and not drafts.channels[name]["enabled"]:
