@@ -368,6 +368,26 @@ async def test_the_account_of_an_outage_is_that_of_the_records(tmp_path):
         )
 
 
+async def test_a_source_that_was_never_read_costs_nobody_the_account(tmp_path):
+    async with watching(tmp_path, ("t", "new")) as visit:
+        config = parse(
+            "".join(
+                f'[[source]]\nname = "{name}"\nurl = "https://site.example/{name}"\n'
+                for name in ("t", "new")
+            ).encode(),
+            OPTIONS,
+            env={},
+            folder=tmp_path,
+        )
+        begin = visit.clock.now()
+        await visit("t", minutes=1)
+        visit.sites[0].answers = DOWN
+        await visit("new", minutes=1)
+        now = visit.clock.now() + timedelta(seconds=1)
+        lines = await visit.app.store.read(lambda r: accounting.lines(r, config, begin, now))
+        assert lines == ("1 of 2 checks ok, 6 papers seen, 0 told, 0 waiting",)
+
+
 # --- days that were missed -------------------------------------------------------------------
 
 

@@ -69,6 +69,8 @@ def gaps_of(
     ``since`` if there is one; a source that was never seen has no gap. ``active`` says when it
     is visited at all.
     """
+    if not good:
+        return ()
     limit = max(every * SLACK, LEAST)
     found = []
     for before, after in zip(good, [*good[1:], None], strict=True):
