@@ -388,6 +388,14 @@ async def test_a_source_that_was_never_read_costs_nobody_the_account(tmp_path):
         assert lines == ("1 of 2 checks ok, 6 papers seen, 0 told, 0 waiting",)
 
 
+def test_an_account_that_fails_costs_nobody_the_digest(tmp_path, capsys):
+    with open_records(tmp_path / "w.db", create=True, migrate=True) as records:
+        footer = accounting.footer_of(lambda: 1 / 0)
+        said = footer(records, NOW, NOW)
+    assert said == ("the account of checks and gaps failed, please report it",)
+    assert "task_failed" in capsys.readouterr().out
+
+
 # --- days that were missed -------------------------------------------------------------------
 
 

@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime, time, timedelta
 
 from watcher.agenda import FOLLOW, day_pages
 from watcher.config import Config, Source, effective_intervals
+from watcher.errors import WatcherError
 from watcher.gaps import (
     CaughtUp,
     Gap,
@@ -25,6 +26,7 @@ from watcher.gaps import (
 )
 from watcher.owed import Footer
 from watcher.store import Records
+from watcher.telemetry import log
 
 LONGEST = timedelta(days=31)
 """An account never goes further back."""
@@ -37,10 +39,19 @@ SHOWN = 3
 
 
 def footer_of(config: Callable[[], Config]) -> Footer:
-    """What ``watcher.deliver`` writes under a digest; asks for the config when it is needed."""
+    """What ``watcher.deliver`` writes under a digest; asks for the config when it is needed.
+
+    An account that cannot be given is said so: it must not cost anybody the digest.
+    """
 
     def footer(records: Records, since: datetime, now: datetime) -> tuple[str, ...]:
-        return lines(records, config(), since, now)
+        try:
+            return lines(records, config(), since, now)
+        except WatcherError:
+            raise
+        except Exception as exc:  # noqa: BLE001 - a fault of ours beside what is told
+            log.error("task_failed", part="account", error=exc)
+            return ("the account of checks and gaps failed, please report it",)
 
     return footer
 
