@@ -15,7 +15,6 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
-import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -24,8 +23,9 @@ from watcher.demo.world import World
 
 SOURCES = 20
 EVERY = 0.5
-SPEED = 300
-"""Site's seconds per second: its pages move at every visit."""
+SPAN = timedelta(hours=23)
+"""How far the site's clock goes while the checks are made. Never over midnight: the daemon, whose
+clock is the real one, would rightly doubt the page of another day within the same hour."""
 MOST_GROWTH = 1e6
 """Bytes per 1,000 checks."""
 WARM = 0.3
@@ -129,14 +129,12 @@ def settled(handles):
 
 async def soak(checks, folder):
     """Run until so many checks are recorded."""
-    start = datetime.now(UTC)
-    span = timedelta(seconds=checks / (SOURCES / EVERY) * 4 * SPEED)
-    world = World(5, start.date(), span.days + 3)
-    site = Site(world)
-    began = time.monotonic()
+    day = datetime.now(UTC).date()
+    start, done = datetime.combine(day, datetime.min.time(), UTC), 0
+    site = Site(World(5, day - timedelta(days=2), 4))
 
     def now():
-        return start + timedelta(seconds=(time.monotonic() - began) * SPEED)
+        return start + SPAN * min(1.0, done / checks)
 
     async with await serve(site, now) as running:
         path = write_config(folder, running.url)
