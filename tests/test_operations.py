@@ -1,13 +1,16 @@
 """What the operator reads is what the code does: events, metrics, alert rules, the guide."""
 
 import ast
+import contextlib
 import re
+import shlex
 
+import click
 import pytest
 
 from tests.conftest import ROOT
 from tools.operations_tables import events_table, metrics_table
-from watcher.cli import VERBS
+from watcher.cli import VERBS, cli
 from watcher.telemetry import LOG_EVENTS, Metrics
 
 GUIDE = (ROOT / "docs" / "operations.md").read_text("utf-8")
@@ -78,6 +81,47 @@ def test_every_verb_the_guide_names_is_there():
     )
     assert verbs
     assert verbs <= set(VERBS), verbs - set(VERBS)
+
+
+PLACES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")),
+          *sorted((ROOT / "deploy").rglob("*.md"))]  # fmt: skip
+
+
+def written():
+    """Every command line that the guides show, in code spans and blocks, without its comment."""
+    found = set()
+    for path in PLACES:
+        text = path.read_text("utf-8")
+        for line in re.findall(r"`(watcher [^`\n]+)`", text) + re.findall(
+            r"^(?:\$ |sudo (?:\S+=\S+ )?(?:\S*/)?)?(watcher [^\n#|>]+)", text, re.MULTILINE
+        ):
+            found.add(line.strip())
+    return sorted(found)
+
+
+@pytest.mark.parametrize("line", written())
+def test_every_command_of_the_guides_can_be_called_so(line):
+    with contextlib.suppress(ValueError):  # an apostrophe of a sentence
+        words = shlex.split(line)[1:]
+        command, options = cli, set()
+        while True:
+            options |= {name for param in command.params for name in param.opts}
+            while words[:1] and words[0] in ("-c", "--config"):
+                words = words[2:]
+            if not isinstance(command, click.Group) or not words or words[0].startswith("-"):
+                break
+            name, *words = words
+            if name in ("VERB", "…") or not name[0].isalpha():
+                return
+            nested = command.get_command(click.Context(command), name)
+            assert nested is not None, f"{line}: there is no {name}"
+            command = nested
+        used = {word.partition("=")[0] for word in words if re.match(r"--?[a-z]", word)}
+        assert used <= options | {"--help"}, f"{line}: no {used - options}"
+
+
+def test_the_guides_show_commands():
+    assert len(written()) > 40
 
 
 @pytest.mark.parametrize("part", ["## Install", "## Upgrade", "restore", "## No mail since Tuesday",
