@@ -18,7 +18,7 @@ from watcher.agenda import Agenda
 from watcher.channels import OPTIONS
 from watcher.config import parse
 from watcher.daemon import Daemon
-from watcher.errors import StoreRefused
+from watcher.errors import ConfigError, StoreRefused
 from watcher.health import Health, State
 from watcher.model import CheckOutcome
 from watcher.store import Lock
@@ -189,11 +189,19 @@ async def test_a_reload_says_what_it_cannot_change_and_leaves_that_as_it_was(tmp
             .replace("min_upvotes = 5", "min_upvotes = 6")
         )
         configs = [parse(t.encode(), OPTIONS, env={}, folder=tmp_path) for t in (text, changed)]
-        daemon = Daemon(configs[0], reload=lambda: configs[1])
+        refused = ConfigError("config.toml:3 [fetch] rate: unknown key\nand more")
+        found = iter((refused, configs[1]))
+        daemon = Daemon(configs[0], reload=lambda: raised_or_given(next(found)))
         life = asyncio.ensure_future(daemon.run())
         try:
             await lives.until(lambda: checks_of(daemon) >= 1)
             await daemon.reload()
+            said = (
+                "the config is refused, the old one stays: config.toml:3 [fetch] rate: unknown key"
+            )
+            assert daemon.health.report(datetime.now(UTC)).problems == (said,)
+            await daemon.reload()
+            assert daemon.health.report(datetime.now(UTC)).problems == ()
             assert daemon.config.watcher.database == configs[0].watcher.database
             assert daemon.config.fetch == configs[0].fetch
             assert daemon.config.web == configs[0].web
@@ -205,6 +213,12 @@ async def test_a_reload_says_what_it_cannot_change_and_leaves_that_as_it_was(tmp
     for part in ("[watcher] database", "[fetch]", "[web]"):
         assert f"{part} is in force after a restart" in said
     assert "[watcher] contact is in force" not in said
+
+
+def raised_or_given(value):
+    if isinstance(value, Exception):
+        raise value
+    return value
 
 
 async def test_a_hundred_reloads_lose_no_visit_and_leak_no_handle(tmp_path):

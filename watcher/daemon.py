@@ -692,7 +692,10 @@ class Daemon:
             agenda = await self._plan(config)
         except WatcherError as exc:
             log.error("config_refused", error=exc)
+            said = str(exc).partition("\n")[0]
+            self.health.worry("config", f"the config is refused, the old one stays: {said}")
         else:
+            self.health.worry("config", None)
             if _kept_otherwise(config, self.config):
                 self.app.keeper.close()
                 self.app.keeper = keeper_of(config)
