@@ -308,6 +308,16 @@ async def test_a_stuck_scheduler_stops_the_watchdog(tmp_path, monkeypatch):
         assert not report.well
 
 
+async def test_a_tick_that_fails_is_no_sign_of_life_and_is_logged(tmp_path, monkeypatch, capsys):
+    async with living(tmp_path, monkeypatch) as (daemon, notify):
+        daemon.agenda.follow = lambda now: 1 / 0
+        assert await fed_no_more(daemon, notify)
+        del daemon.agenda.follow
+    said = capsys.readouterr().out
+    assert "task_failed" in said
+    assert "division by zero" in said
+
+
 async def test_a_stuck_store_stops_the_watchdog(tmp_path, monkeypatch):
     async with living(tmp_path, monkeypatch) as (daemon, notify):
         gate = threading.Event()

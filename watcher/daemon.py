@@ -20,6 +20,7 @@ from datetime import datetime
 from pathlib import Path
 
 import msgspec
+from apscheduler.events import EVENT_JOB_ERROR
 from apscheduler.executors.asyncio import AsyncIOExecutor
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
@@ -517,6 +518,11 @@ class Daemon:
         )
         scheduler.add_job(self._tick, "interval", seconds=_TICK, id="tick")
         scheduler.add_job(self._hold_round, "interval", seconds=_ROUND, id="round")
+        # It swallows what its jobs raise.
+        scheduler.add_listener(
+            lambda event: log.error("task_failed", part=event.job_id, error=event.exception),
+            EVENT_JOB_ERROR,
+        )
         scheduler.start()
         self._scheduler = scheduler
         return scheduler
@@ -524,9 +530,10 @@ class Daemon:
     async def _tick(self) -> None:
         """What the clock does: look at the agenda and wake the checkers."""
         self._last_tick = self.clock.monotonic()
-        self.health.tick()
         self.agenda.follow(self.clock.now())
         self._work.set()
+        # Last, so that a tick which fails is no sign of life.
+        self.health.tick()
 
     async def _watch_clock(self) -> None:
         """Notice that the clock was set, which an interval job sleeps through."""
