@@ -23,9 +23,11 @@ from watcher.demo.world import World
 
 SOURCES = 20
 EVERY = 0.5
-SPAN = timedelta(hours=23)
-"""How far the site's clock goes while the checks are made. Never over midnight: the daemon, whose
-clock is the real one, would rightly doubt the page of another day within the same hour."""
+BEGIN, SPAN = timedelta(hours=15), timedelta(hours=6)
+"""When the site's clock begins, and how far it goes while the checks are made. In the afternoon
+the day's lists are full: what memory grows by then is no longer longer pages. Never over
+midnight: the daemon, whose clock is the real one, would rightly doubt the page of another day
+within the same hour."""
 MOST_GROWTH = 1e6
 """Bytes per 1,000 checks."""
 WARM = 0.3
@@ -130,7 +132,7 @@ def settled(handles):
 async def soak(checks, folder):
     """Run until so many checks are recorded."""
     day = datetime.now(UTC).date()
-    start, done = datetime.combine(day, datetime.min.time(), UTC), 0
+    start, done = datetime.combine(day, datetime.min.time(), UTC) + BEGIN, 0
     site = Site(World(5, day - timedelta(days=2), 4))
 
     def now():
