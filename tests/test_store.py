@@ -18,6 +18,7 @@ from watcher.clock import to_unix
 from watcher.errors import StoreError, StoreRefused
 from watcher.model import PageKind, ReaderName
 from watcher.store import Lock, Store, open_records
+from watcher.store.care import quick_check
 from watcher.store.connection import migrations, migrations_folder
 
 
@@ -433,6 +434,30 @@ def test_two_programs_may_open_and_migrate_one_store_at_once(tmp_path):
     assert [process.wait(30) for process in started] == [0, 0, 0]
     with open_records(tmp_path / "w.db") as records:
         assert [state.name for state in records.sources.states()] == ["a", "b", "c"]
+
+
+async def test_a_program_that_looks_in_does_not_take_the_log_away_from_under_the_daemon(tmp_path):
+    """Checks and backups open the file a second time in one process; a descriptor closed by
+    other hands than SQLite's would drop the locks of all of them."""
+    path = tmp_path / "w.db"
+    store = Store(path, lambda: open_records(path, create=True, migrate=True))
+    await store.write(lambda r: r.care.done("pulse", NOW))
+    log = path.with_name("w.db-wal").stat().st_ino
+    assert quick_check(path) is None
+    with open_records(path):
+        pass
+    look = (
+        "import sys; from pathlib import Path; from watcher.store import open_records\n"
+        "with open_records(Path(sys.argv[1])) as r: print(r.care.note('later'))"
+    )
+    for words in ("a", "b"):
+        await store.write(lambda r, words=words: r.care.done("later", NOW, words))
+        seen = await asyncio.to_thread(
+            subprocess.check_output, [sys.executable, "-c", look, str(path)], text=True
+        )
+        assert seen.strip() == words
+        assert path.with_name("w.db-wal").stat().st_ino == log
+    await store.close()
 
 
 def test_an_error_of_sqlite_never_leaves_the_store_as_it_is(tmp_path):

@@ -23,7 +23,6 @@ from watcher.errors import StoreError, StoreRefused, WatcherError
 APPLICATION_ID = 0x50415057
 """``PAPW`` in the header tells our file from any other SQLite file."""
 
-_HEADER = b"SQLite format 3\x00"
 _PASSING = {
     sqlite3.SQLITE_BUSY: "is locked by another program",
     sqlite3.SQLITE_LOCKED: "is locked by another program",
@@ -178,17 +177,36 @@ def _check_file(path: Path) -> None:
             f"{path} is empty, where history should be. {newest_backup(path)} "
             "If you want to start anew, delete it."
         )
-    with path.open("rb") as file:
-        header = file.read(72)
-    if header[:16] != _HEADER:
+    found = _application_id(path)
+    if found is None:
         raise StoreRefused(f"{path} is no SQLite file, or damaged. {newest_backup(path)}")
-    # Bytes 68 to 71 are the application id (SQLite file format, 1.3); asked before SQLite
-    # opens the file, because opening in WAL mode writes.
-    if int.from_bytes(header[68:72], "big") != APPLICATION_ID:
+    if found != APPLICATION_ID:
         raise StoreRefused(
             f"{path} is a database of another program, or damaged; it was left as it is. "
             f"{newest_backup(path)}"
         )
+
+
+def _application_id(path: Path) -> int | None:
+    """Whose file it is, asked without a lock and without writing; None for no SQLite file.
+
+    SQLite must be the one who asks: closing a descriptor of our own would drop every lock that
+    this process holds on the file (POSIX), and the next program to close the store would take
+    its write-ahead log away from under the daemon (sqlite.org/howtocorrupt.html, 2.2).
+    """
+    with contextlib.closing(_open_unlocked(path)) as conn:
+        try:
+            return int(conn.execute("pragma application_id").fetchone()[0])
+        except sqlite3.DatabaseError as exc:
+            if exc.sqlite_errorcode == sqlite3.SQLITE_NOTADB:
+                return None
+            raise
+
+
+def _open_unlocked(path: Path) -> sqlite3.Connection:
+    """A connection that only reads the file itself, leaves nothing beside it and never waits."""
+    uri = f"file:{quote(str(path.absolute()))}?mode=ro&immutable=1"
+    return sqlite3.connect(uri, uri=True)
 
 
 def _open(path: Path) -> Database:
@@ -272,8 +290,7 @@ def open_copy(path: Path) -> Database:
     """
     with translated(path):
         _check_file(path)
-        uri = f"file:{quote(str(path.absolute()))}?mode=ro&immutable=1"
-        copy = Database(sqlite3.connect(uri, uri=True), recursive_triggers=False)
+        copy = Database(_open_unlocked(path), recursive_triggers=False)
         try:
             _check_version(copy, path)
         except BaseException:
