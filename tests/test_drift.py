@@ -83,6 +83,21 @@ async def test_a_drift_confirmed_by_a_page_that_did_not_change_names_the_page_ke
         assert show.app.keeper.odd.read(kept)[0] == odd
 
 
+async def test_a_list_too_short_to_prove_anything_heals_no_drift(tmp_path):
+    """Each midnight begins a new list: a redesign that lasts is not over for that."""
+    odd = dropped("githubStars")
+    async with watching(tmp_path, rules=()) as show:
+        for by in (0, 1):
+            await show(pages.trending(grown(FAKES, by)))
+        for by in (2, 3):
+            await show(odd(pages.trending(grown(FAKES, by))))
+        show.clock.advance(86_400)
+        assert (await show(odd(pages.trending(FAKES[:3])))).outcome is CheckOutcome.OK
+        for by in (4, 5):
+            await show(odd(pages.trending(grown(FAKES, by))))
+        assert [event.type for event in await notices_of(show.app)] == [EventType.SOURCE_DRIFTING]
+
+
 async def test_one_odd_page_is_no_drift(tmp_path):
     async with watching(tmp_path, rules=()) as show:
         for by in range(8):
