@@ -111,14 +111,17 @@ def _fresh(rule: Rule, case: Case) -> list[Change]:
     if rule.min_upvotes and not followed and case.enough(rule.min_upvotes) is not True:
         return []
     kinds = []
+    said = case.moment.said
     for kind in rule.events:
+        if key_of(rule.name, case.key, kind) in said:
+            continue  # whatever holds now: looking into the past is dear
         if kind is _NEW:
             fires = case.enough(0 if followed else rule.new_upvotes) and case.ripe(rule)
         elif kind is _RISING:
             fires = case.surely(rule)
         else:
             fires = case.again
-        if fires and key_of(rule.name, case.key, kind) not in case.moment.said:
+        if fires:
             kinds.append(kind)
     return kinds
 
