@@ -144,7 +144,8 @@ class Agenda:
                 followed[entry.target.family].append(entry.target)
         for source in self._config.sources:
             wanted = dict(past_days(source, today, self._intervals[source.name]))
-            wanted |= dict(missed_days(source, self._missed.get(source.name, ())))
+            if source.name in self._missed:
+                wanted |= dict(missed_days(source, self._missed[source.name]))
             days = {target.day for target in wanted}
             for target in followed[source.name]:
                 if target.day not in days:
@@ -318,8 +319,10 @@ def _past_day(source: Source, day: date, url: str) -> Target:
 def day_pages(source: Source) -> Callable[[date], str] | None:
     """How a daily source's page of a given day is addressed; None for other sources."""
     parts = urlsplit(source.url)
-    query = dict(parse_qsl(parts.query))
     path = parts.path.rstrip("/")
+    if not path.endswith(("/api/daily_papers", "/papers")):
+        return None
+    query = dict(parse_qsl(parts.query))
     if path.endswith("/api/daily_papers") and not query.keys() & {"date", "week", "month", "sort"}:
         return lambda day: urlunsplit(
             parts._replace(query=urlencode({**query, "date": day.isoformat()}))
