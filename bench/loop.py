@@ -42,6 +42,8 @@ CONFIG = """\
 [watcher]
 database = "watcher.db"
 timezone = "Europe/Berlin"
+contact = "mailto:me@example.org"
+operator = "me"
 
 [fetch]
 per_host_rate = 0

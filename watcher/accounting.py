@@ -171,8 +171,8 @@ def missed_days(records: Records, config: Config, now: datetime) -> dict[str, tu
     going_on = begun is not None and timedelta(0) <= now - begun < timedelta(days=3)
     found = {}
     for source in config.sources:
-        state = records.sources.state(source.name)
-        if day_pages(source) is None or state is None or state.first_ok_at is None:
+        state = None if day_pages(source) is None else records.sources.state(source.name)
+        if state is None or state.first_ok_at is None:
             continue
         span = FOLLOW if source.follow is None else source.follow
         away = state.last_ok_at is not None and now - state.last_ok_at > span

@@ -35,18 +35,19 @@ def effective_intervals(config: Config) -> tuple[Visit, ...]:
     rate and are not counted. A rate of 0 stretches nothing: the site's own limit is only
     known once it speaks.
     """
+    hosts = [source.host for source in config.sources]
     wanted: dict[str, float] = defaultdict(float)
-    for source in config.sources:
-        wanted[source.host] += 1 / source.every.total_seconds()
+    for source, host in zip(config.sources, hosts, strict=True):
+        wanted[host] += 1 / source.every.total_seconds()
     rate = config.fetch.per_host_rate
     return tuple(
         Visit(
             source=source.name,
-            host=source.host,
+            host=host,
             wanted=source.every,
-            really=source.every * max(1.0, wanted[source.host] / rate if rate else 1.0),
+            really=source.every * max(1.0, wanted[host] / rate if rate else 1.0),
         )
-        for source in config.sources
+        for source, host in zip(config.sources, hosts, strict=True)
     )
 
 
