@@ -13,18 +13,23 @@ import os
 import statistics
 import subprocess
 import sys
+import time
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
 from bench import site
+from bench.drawing import bars
 from bench.peers.meter import Report, Task
 from bench.server import pages_folder, pinned, serving
 
 LOOP = "bench.loop"
+OURS = "watcher: the whole loop"
 CONTESTANTS = {
     "floor: read, inflate, decode": ("bench.peers.floor", 400),
-    "watcher: the whole loop": (LOOP, 400),
+    OURS: (LOOP, 400),
+    "the same, every page archived": (LOOP, 400),
     "aiohttp + selectolax": ("bench.peers.bare", 400),
     "Scrapy": ("bench.peers.spider", 160),
     "httpx + BeautifulSoup": ("bench.peers.soup", 80),
@@ -33,34 +38,57 @@ VISITS = 16
 """More than any page is visited: counts that begin anew would be doubted."""
 
 
-def one(module: str, task: Task, cores: set[int]) -> Report:
-    """Let one contestant run in a process of its own."""
+def program(module: str, task: Task, cores: set[int]) -> str:
+    """Let a program of the bench run in a process of its own; the last line it says."""
     command = [*pinned(cores), sys.executable, "-m", module, msgspec.json.encode(task).decode()]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     if done.returncode:
         raise SystemExit(f"{module} failed:\n{done.stderr[-2000:]}")
-    return msgspec.json.decode(done.stdout.strip().splitlines()[-1], type=Report)
+    return done.stdout.strip().splitlines()[-1]
 
 
-def measure(rounds: int) -> dict[str, list[Report]]:
+def one(module: str, task: Task, cores: set[int]) -> Report:
+    """Let one contestant run."""
+    return msgspec.json.decode(program(module, task, cores), type=Report)
+
+
+class Measured(NamedTuple):
+    """What a run of the bench has found."""
+
+    reports: dict[str, list[Report]]
+    """Of each contestant, round by round."""
+    server: float
+    """The part of its core that the server used while the loop was measured."""
+    rows: str
+    """What came of comparing the stored rows."""
+
+
+def measure(rounds: int) -> Measured:
     """Every contestant, round by round."""
     folder = pages_folder()
     site.write_pages(folder, visits=VISITS)
     cores = sorted(os.sched_getaffinity(0))
     found: dict[str, list[Report]] = {name: [] for name in CONTESTANTS}
+    shares = []
     with serving(folder, cores={cores[0]}) as server:
         for turn in range(rounds):
             for name, (module, count) in CONTESTANTS.items():
-                task = Task(base=server.base, visits=VISITS, count=count)
+                task = Task(
+                    base=server.base, visits=VISITS, count=count, archive="archived" in name
+                )
+                before, began = server.cpu(), time.perf_counter()
                 found[name].append(one(module, task, {cores[-1]}))
+                if name == OURS:
+                    shares.append((server.cpu() - before) / (time.perf_counter() - began))
                 rate = found[name][-1].rate
                 print(f"  round {turn + 1}: {name} {rate:.0f} pages/s", file=sys.stderr)
-    return found
+        rows = program("bench.rows", Task(base=server.base, visits=VISITS), {cores[-1]})
+    return Measured(found, statistics.median(shares), rows)
 
 
 def table(found: dict[str, list[Report]]) -> str:
     """Medians, and how many times each the whole loop is."""
-    ours = statistics.median(report.rate for report in found["watcher: the whole loop"])
+    ours = statistics.median(report.rate for report in found[OURS])
     lines = [
         "| who | pages/s | processor ms a page | peak MB | the loop is |",
         "|---|---:|---:|---:|---:|",
@@ -84,11 +112,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     found = measure(parser.parse_args().rounds)
-    shown = table(found)
-    print(f"\n{shown}\n\n{versions()}")
+    server = f"nginx used {found.server:.0%} of its core while the loop ran"
+    shown = "\n\n".join([table(found.reports), f"{server}; {found.rows}.", versions()])
+    print(f"\n{shown}")
     out = Path(__file__).parent / "out"
     out.mkdir(exist_ok=True)
-    (out / "table.md").write_text(f"{shown}\n\n{versions()}\n", "utf-8")
+    (out / "table.md").write_text(f"{shown}\n", "utf-8")
+    bars(
+        {name: [report.rate for report in reports] for name, reports in found.reports.items()},
+        out / "table.png",
+    )
 
 
 if __name__ == "__main__":

@@ -102,6 +102,7 @@ def config_of(task: Task, folder: Path) -> Config:
         for page in range(task.pages)
     ]
     text = CONFIG.format(connections=task.connections) + "".join(sources)
+    text += "[archive]\n" if task.archive else ""
     return parse(text.encode(), OPTIONS, env={}, folder=folder)
 
 

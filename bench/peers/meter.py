@@ -30,6 +30,8 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     warm: int = 80
     count: int = 400
     connections: int = CONNECTIONS
+    archive: bool = False
+    """Whether the pages are kept too; of the loop alone."""
 
     @property
     def total(self) -> int:

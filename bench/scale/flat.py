@@ -1,11 +1,12 @@
-"""What a visit costs beside 1,000 papers and beside 1,000,000 with 20 million sightings.
+"""What a visit costs beside 1,000 papers and more, up to 1,000,000 with 20 million sightings.
 
 ``python -m bench.scale flat``. From the bytes of a page to the commit of what it left behind:
 ``read_page``, ``record_seen``, one synced transaction; no HTTP, which knows nothing of the store.
-Twenty pages of fifty papers with two days of history are visited in both stores in turns, so
-that a slow machine slows both. Half of the pages show the newest papers, as pages mostly do; the
+Twenty pages of fifty papers with two days of history are visited in all stores in turns, so
+that a slow machine slows all. Half of the pages show the newest papers, as pages mostly do; the
 papers of the other half were met one by one over all the years and lie far apart in the file.
-The made-up papers are not in the full-text index (see ``filling.py``).
+The made-up papers are not in the full-text index (see ``filling.py``). ``bench/out/flat.png``
+shows the cost over the papers stored.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import NamedTuple
 import msgspec
 
 from bench import site
+from bench.drawing import costs
 from bench.loop import BETWEEN, CONFIG, START, home
 from bench.scale.figures import Figure
 from bench.scale.filling import LOOKS, Stretch, add_sources, fill, hurried
@@ -47,6 +49,10 @@ YEARS, DAYS = timedelta(days=4 * 365), timedelta(days=2)
 WARM = 3
 """Rounds that are not timed."""
 AIM = 1.2
+FACTORS, QUICK_FACTORS = (1, 10, 100, 1_000), (1, 20)
+"""How many times the papers of the pages the stores hold."""
+GROUPS = {"newest": range(SCATTERED, PAGES), "scattered": range(SCATTERED)}
+OUT = Path(__file__).parent.parent / "out"
 
 
 class Spent(NamedTuple):
@@ -122,25 +128,27 @@ def target_of(page: int) -> Target:
 
 def measure(setting: Setting) -> list[Figure]:
     """The ratios, and the times they are made of."""
-    papers = setting.sized(1_000_000, 20_000)
-    lacking = room(papers * 8_000)
+    sizes = [PAGES * site.CARDS * factor for factor in setting.sized(FACTORS, QUICK_FACTORS)]
+    lacking = room(sum(sizes) * 8_000)
     if lacking:
         return [Figure(what="a visit beside a million papers", at_most=AIM, note=lacking)]
     telemetry.configure(level="error")
     pages = loop_pages()
     with home() as folder:
-        small, large = Side(folder, "small", pages), Side(folder, "large", pages)
+        sides = [Side(folder, str(papers), pages) for papers in sizes]
         began = time.monotonic()
-        build(small, 0)
-        build(large, papers - PAGES * site.CARDS)
+        for side, papers in zip(sides, sizes, strict=True):
+            build(side, papers - PAGES * site.CARDS)
         filled = time.monotonic() - began
-        learning = _learn(small, large)
-        _take_turns(small, large)
-        notes = (_contents(small), f"{_contents(large)}, filled in {filled:.0f} s")
-        for side in (small, large):
+        learning = _learn(sides)
+        _take_turns(sides)
+        figures = _figures(sides)
+        for side in sides:
             side.records.close()
-    learnt = Figure(what="the week's curve learnt beside all of them", value=learning, unit="s")
-    return [*_figures(small, large, notes), learnt]
+    _draw(sides, sizes)
+    what = "the week's curve learnt beside all of them"
+    learnt = Figure(what=what, value=learning, unit="s", note=f"the stores: {filled:.0f} s")
+    return [*figures, learnt]
 
 
 # --- filling ---
@@ -190,35 +198,38 @@ def _give_past(records: Records, page: int, rows: Sequence[int]) -> None:
         )
 
 
-def _learn(small: Side, large: Side) -> float:
-    """Both judge by the curve that the large store gives; the seconds it took to learn it."""
+def _learn(sides: Sequence[Side]) -> float:
+    """All judge by the curve that the largest store gives; the seconds it took to learn it."""
+    largest = sides[-1]
     began = time.monotonic()
-    with large.records.transaction():
-        large.app.learnt(large.records, START)
+    with largest.records.transaction():
+        largest.app.learnt(largest.records, START)
     spent = time.monotonic() - began
     monday = growth.monday(to_unix(START))
-    body = large.records.events.learnt("baseline", monday)
+    body = largest.records.events.learnt("baseline", monday)
     if body is None:
         raise SystemExit("no curve was learnt")
-    with small.records.transaction():
-        small.records.events.keep_learnt("baseline", monday, body)
+    for side in sides[:-1]:
+        with side.records.transaction():
+            side.records.events.keep_learnt("baseline", monday, body)
     return spent
 
 
 # --- measuring ---
 
 
-def _take_turns(small: Side, large: Side) -> None:
-    """Every visit of every page in both stores, one after the other."""
+def _take_turns(sides: Sequence[Side]) -> None:
+    """Every visit of every page in all stores, one after the other."""
     for number in range(VISITS):
         for page in range(PAGES):
             now = START + BETWEEN * number + BETWEEN / PAGES * page
-            for side in (small, large) if page % 2 else (large, small):
+            for side in sides if page % 2 else sides[::-1]:
                 spent = side.visit(page, number, now)
                 if number >= WARM:
                     side.spent[page].append(spent)
-    if small.told != large.told:
-        raise SystemExit(f"the work differs: {small.told} and {large.told} changes told")
+    told = {side.told for side in sides}
+    if len(told) > 1:
+        raise SystemExit(f"the work differs: {sorted(told)} changes told")
 
 
 def _contents(side: Side) -> str:
@@ -227,18 +238,27 @@ def _contents(side: Side) -> str:
     return f"{papers:,} papers, {sightings:,} sightings, {size:.1f} GB"
 
 
-def _figures(small: Side, large: Side, notes: tuple[str, str]) -> list[Figure]:
-    groups = {"newest": range(SCATTERED, PAGES), "scattered": range(SCATTERED)}
+def _figures(sides: Sequence[Side]) -> list[Figure]:
     found = []
-    for side, note in zip((small, large), notes, strict=True):
+    for side in sides:
         mean = statistics.mean(one.all for one in _of(side, range(PAGES)))
-        found.append(Figure(what=f"a visit, {note}", value=mean * 1_000, unit="ms"))
-    for name, pages in groups.items():
-        ratios = _ratios(_of(small, pages), _of(large, pages))
-        what = f"a visit there against here, {name} papers"
+        what = f"a visit, {_contents(side)}"
+        found.append(Figure(what=what, value=mean * 1_000, unit="ms"))
+    for name, pages in GROUPS.items():
+        ratios = _ratios(_of(sides[0], pages), _of(sides[-1], pages))
+        what = f"a visit in the last against the first, {name} papers"
         note = ", ".join(f"{part} {ratio:.2f} ×" for part, ratio in ratios.items())
         found.append(Figure(what=what, value=ratios["all"], unit="×", at_most=AIM, note=note))
     return found
+
+
+def _draw(sides: Sequence[Side], sizes: Sequence[int]) -> None:
+    lines = {
+        f"{name} papers": [1_000 * statistics.mean(o.all for o in _of(s, pages)) for s in sides]
+        for name, pages in GROUPS.items()
+    }
+    OUT.mkdir(exist_ok=True)
+    costs(sizes, lines, OUT / "flat.png")
 
 
 def _of(side: Side, pages: Iterable[int]) -> list[Spent]:

@@ -8,6 +8,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
@@ -16,6 +17,7 @@ from bench.peers.meter import Report
 from bench.scale.figures import Figure
 from bench.server import pages_folder
 
+T = TypeVar("T")
 VISITS = 16
 """More than any page is visited: counts that begin anew would be doubted."""
 
@@ -43,7 +45,7 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
         """A remark for figures that a server on the same core has spoilt."""
         return "" if len(self.cores) > 1 else "; the server has the same core"
 
-    def sized(self, full: int, quick: int) -> int:
+    def sized(self, full: T, quick: T) -> T:
         """The one or the other."""
         return quick if self.quick else full
 
