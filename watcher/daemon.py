@@ -121,11 +121,12 @@ def fetch_options(config: Config) -> FetchOptions:
 
 
 def _reading_threads() -> ThreadPoolExecutor | None:
-    """Threads to inflate and read pages on; None on a single core, where they only cost."""
+    """A thread to inflate and read pages on, beside the event loop; None on a single core, where
+    it only costs. A second one would: little of the reading is done without Python's lock."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     if cores == 1:
         return None
-    return ThreadPoolExecutor(2, thread_name_prefix="reader")
+    return ThreadPoolExecutor(1, thread_name_prefix="reader")
 
 
 _AT_START: tuple[tuple[str, Callable[[Config], object]], ...] = (
