@@ -78,17 +78,28 @@ def test_visits_with_papers_in_hand_are_as_visits_that_read_them_anew(tmp_path_f
 async def test_what_another_process_wrote_is_seen_by_the_next_visit(tmp_path):
     path = tmp_path / "w.db"
     store = Store(path, lambda: open_records(path, create=True, migrate=True))
-    shown = snapshot(card(1, upvotes=10))
 
-    def meet(records):
+    def meet(records, at=NOW):
+        shown = snapshot(card(1, upvotes=10), at=at)
         return records.papers.meet(records.sources.id_of("a"), shown)[0]
 
     await store.write(meet)
     with open_records(path) as other:
         other.conn.execute("update sightings set upvotes = 7")
         other.conn.execute("update papers set upvotes = 7")
-    assert (await store.write(meet)).moved
+    assert (await store.write(lambda r: meet(r, NOW + hours(1)))).moved
     await store.close()
+
+
+def test_of_two_looks_in_one_second_the_first_is_kept_and_the_second_counts_for_nothing(tmp_path):
+    with open_records(tmp_path / "w.db", create=True, migrate=True) as records:
+        source = records.sources.id_of("a")
+        first, second = (
+            records.papers.meet(source, snapshot(card(1, upvotes=votes)), live=False)[0]
+            for votes in (3, 5)
+        )
+        assert (first.moved, second.moved) == (True, False)
+        assert [look.upvotes for look in records.papers.history(first.row, 2**40).looks] == [3]
 
 
 async def test_a_visit_that_was_rolled_back_leaves_nothing_in_hand(tmp_path):

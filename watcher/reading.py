@@ -140,7 +140,8 @@ def _look(look: Look, memory: Memory, fresh: Memory) -> Seen:
     if look.means.keeper.pages is not None:
         kept = look.means.keeper.pages.put(look.sent, source=look.target.name)
     if scrutiny.tell or any(f.name not in portrait.drifts for f in scrutiny.findings):
-        kept = look.keep(scrutiny.findings[0].what) or kept
+        odd_one = scrutiny.findings[0]
+        kept = look.keep(f"{odd_one.name} {odd_one.what.replace('|', '')}") or kept
     memory = msgspec.structs.replace(
         fresh,
         reference=doubt.reference_of(snapshot),

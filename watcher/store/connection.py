@@ -236,8 +236,9 @@ def _retry_wal(conn: sqlite3.Connection) -> None:
     while True:
         try:
             conn.execute("pragma journal_mode = wal")
-        except sqlite3.OperationalError:
-            if time.monotonic() > deadline:
+        except sqlite3.OperationalError as exc:
+            held = exc.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+            if not held or time.monotonic() > deadline:
                 raise
             time.sleep(0.05)
         else:

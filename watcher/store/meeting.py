@@ -333,10 +333,12 @@ class Meetings:
             self._reword(paper, card, visit, mark)
         last = paper.lasts.get(visit.source)
         seen, moved = _counts(visit, paper, card, last and last[2:])
+        if last and last[0] == visit.at:
+            moved = False  # of two looks in one second the first is kept
         here: LookRow = (visit.at, visit.source, *seen)
         one = Met(self, visit, paper, card, rank)
         one.fresh, one.moved, one.trail = fresh, moved, [*paper.trail, here]
-        if moved and not (last and last[0] == visit.at):  # the store keeps the first of a second
+        if moved:
             paper.add(here)
         latest = paper.latest
         if latest:
