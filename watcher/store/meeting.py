@@ -1,6 +1,6 @@
 """Meeting a page: its cards find their papers, and what moved becomes a sighting. The hot path.
 
-Owns who a card is, which of its counts are believed, and how much of the past a visit reads:
+Owns who a card is, what is written of it, and how much of the past a visit reads:
 the last hour of each paper, further back only when somebody asks. So the cost depends on the
 page, never on how much is remembered. Shares the tables of ``papers.py``.
 """
@@ -9,119 +9,26 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
-from operator import itemgetter
 from typing import Any, NamedTuple
 
 import msgspec
 
 from watcher.clock import to_unix
 from watcher.identity import title_hash
-from watcher.model import Card, Counts, History, Look, PageKind, Place, Snapshot
+from watcher.model import Card, Counts, History, PageKind, Place, Snapshot
+from watcher.store.belief import NOTHING, Falls, Seen, believe
+from watcher.store.trail import BY_TIME, FOREVER, HOUR, KNOWN, Known, LookRow, look_of
 from watcher.store.words import ALL_TOLD, RICHNESS, Words, listing
 
-_HOUR = 3_600
 _DAY = 86_400
 _WEEK = 7 * _DAY
 _encode = msgspec.json.Encoder().encode
 
-LookRow = tuple[int, int, int | None, int | None, int | None]
-"""(at, source, upvotes, comments, stars)"""
-_Seen = tuple[int | None, int | None, int | None]
-"""(upvotes, comments, stars)"""
-_NOTHING: _Seen = (None, None, None)
-_BY_TIME = itemgetter(0, 1)
-_FOREVER = 2**53
-_LOOKED_BACK = _HOUR + 600
+_LOOKED_BACK = HOUR + 600
 """Seconds that are read: visits are not written down in the order they began."""
-_LONG = 16
-"""Looks of a trail that are no reason to tidy it."""
 RECENT = 4_000
 """Papers kept in hand between visits, at about a kilobyte each."""
 
-
-class _Known:
-    """A row of ``papers``, as it is and as a visit changes it, and its trail: what is known of
-    its latest looks."""
-
-    __slots__ = (
-        "begin",
-        "comments",
-        "counted",
-        "fingerprint",
-        "first_seen_at",
-        "key",
-        "lasts",
-        "latest",
-        "listed_at",
-        "listed_exact",
-        "listed_on",
-        "richness",
-        "row",
-        "stars",
-        "told",
-        "trail",
-        "upvotes",
-        "worst",
-    )
-
-    def __init__(self, values: Sequence[Any]) -> None:
-        (
-            self.row,
-            self.key,
-            self.first_seen_at,
-            self.listed_on,
-            self.listed_at,
-            self.listed_exact,
-            self.upvotes,
-            self.comments,
-            self.stars,
-            self.richness,
-            self.fingerprint,
-            self.told,
-        ) = values
-        self.begin = _FOREVER
-        """From here on (Unix seconds) the trail has every look."""
-        self.trail: list[LookRow] = []
-        """In time order; of the time before, the last known look and each source's last."""
-        self.lasts: dict[int, LookRow] = {}
-        """Each source's last look of the trail."""
-        self.counted = False
-        """Whether the trail has a look that shows votes."""
-        self.latest = True
-        """Whether no look is stored that is newer than the trail."""
-        self.worst = (0, 0, 0)
-        """(source, day, rank) of the last place that was the worst of its day."""
-
-    def covers(self, at: int) -> bool:
-        """Whether the trail is what a visit at this time has to know."""
-        trail = self.trail
-        return self.latest and self.begin <= at - _HOUR and not (trail and trail[-1][0] > at)
-
-    def follow(self, begin: int, trail: list[LookRow], *, latest: bool) -> None:
-        """Take up a trail that was read."""
-        self.begin, self.trail, self.latest = begin, trail, latest
-        self.lasts = {look[1]: look for look in trail}
-        self.counted = any(look[2] is not None for look in trail)
-
-    def add(self, look: LookRow) -> None:
-        """Lengthen the trail; what no visit can ask for is left out now and then."""
-        trail = self.trail
-        trail.append(look)
-        self.lasts[look[1]] = look
-        self.counted = self.counted or look[2] is not None
-        if len(trail) > _LONG:
-            begin = look[0] - _HOUR
-            old = [one for one in trail if one[0] < begin]
-            kept = {one[1]: one for one in old}
-            known = [one for one in old if one[2] is not None][-1:]
-            self.trail = [*sorted({*kept.values(), *known}, key=_BY_TIME), *trail[len(old) :]]
-            self.begin = begin
-
-
-_KNOWN = (
-    "id, key, first_seen_at, listed_on, listed_at, listed_exact, upvotes, comments, stars,"
-    " richness, fingerprint, told"
-)
 _LOOK = "at, source, upvotes, comments, stars"
 _LAST_HOUR = (
     "select s.paper, s.at, s.source, s.upvotes, s.comments, s.stars"
@@ -145,7 +52,7 @@ _LAST_BEFORE = (
 
 def _hour_ago(hours: int) -> str:
     """The looks of the hour that ended so long ago, and back to the last known before it."""
-    end, begin = f"?2 - {hours * _HOUR}", f"?2 - {(hours + 1) * _HOUR}"
+    end, begin = f"?2 - {hours * HOUR}", f"?2 - {(hours + 1) * HOUR}"
     return (
         f"select {_LOOK} from sightings where paper = ?1 and at <= {end} and at >= coalesce("
         f"(select at from sightings where paper = ?1 and at < {begin} and upvotes is not null"
@@ -160,48 +67,13 @@ _FURTHER = (
 )
 
 
-class Falls:
-    """Counts of one source that fell by more than three and are not believed yet."""
-
-    def __init__(
-        self, conn: sqlite3.Connection, source: int, seen: dict[tuple[int, str], int]
-    ) -> None:
-        self._conn = conn
-        self._source = source
-        self._seen = seen
-
-    def __bool__(self) -> bool:
-        return bool(self._seen)
-
-    def see(self, paper: int, field: str, value: int, before: int) -> int:
-        """The count to believe of a fall: the old one, until the third visit in a row."""
-        times = self._seen.get((paper, field), 0) + 1
-        if times >= 3:
-            self.forget(paper, field)
-            return value
-        self._seen[paper, field] = times
-        self._conn.execute(
-            "insert into falls (paper, source, field, seen) values (?, ?, ?, ?)"
-            " on conflict do update set seen = excluded.seen",
-            (paper, self._source, field, times),
-        )
-        return before
-
-    def forget(self, paper: int, field: str) -> None:
-        """The count is back, or believed."""
-        if self._seen.pop((paper, field), None) is not None:
-            self._conn.execute(
-                "delete from falls where paper = ? and source = ? and field = ?",
-                (paper, self._source, field),
-            )
-
-
 class _Visit(NamedTuple):
     """What is the same for all cards of a page."""
 
     source: int
     at: int
     snapshot: Snapshot
+    rounded: frozenset[str]
     falls: Falls
     size: int
     """Different papers on the page."""
@@ -233,7 +105,7 @@ class Met:
     )
 
     def __init__(
-        self, meetings: Meetings, visit: _Visit, paper: _Known, card: Card, rank: int
+        self, meetings: Meetings, visit: _Visit, paper: Known, card: Card, rank: int
     ) -> None:
         self.row: int = paper.row
         self.key: str = paper.key
@@ -249,7 +121,7 @@ class Met:
         self._visit = visit
         self._paper = paper
         self._rank = rank
-        self.seen = _NOTHING
+        self.seen = NOTHING
         """``counts``, bare."""
         self.trail: list[LookRow] = []
         """The looks of ``history``, bare."""
@@ -298,7 +170,7 @@ class Meetings:
         self._conn = conn
         self._history = history
         self._words = Words(conn)
-        self._recent: dict[str, _Known] = {}
+        self._recent: dict[str, Known] = {}
         """Papers met lately, by arXiv id: most visits meet what the last one met."""
 
     def forget(self) -> None:
@@ -311,7 +183,8 @@ class Meetings:
             self.forget()
         at = to_unix(snapshot.taken_at)
         who = self._who(snapshot, at)
-        visit = _Visit(source, at, snapshot, self._falls(source), len(who), live)
+        falls = self._falls(source)
+        visit = _Visit(source, at, snapshot, snapshot.rounded, falls, len(who), live)
         self._read_trails([paper for paper, _, _ in who], visit)
         met = [self._meet(visit, rank, *one) for rank, one in enumerate(who, 1)]
         self._write(
@@ -324,7 +197,7 @@ class Meetings:
             self.forget()
         return tuple(met)
 
-    def _meet(self, visit: _Visit, rank: int, paper: _Known, card: Card, fresh: bool) -> Met:
+    def _meet(self, visit: _Visit, rank: int, paper: Known, card: Card, fresh: bool) -> Met:
         before = (paper.upvotes, paper.comments, paper.stars, paper.fingerprint)
         mark = self._words.fingerprint(card)
         if not fresh and not (paper.listed_exact and visit.at >= paper.first_seen_at):
@@ -332,7 +205,9 @@ class Meetings:
         if mark != paper.fingerprint:
             self._reword(paper, card, visit, mark)
         last = paper.lasts.get(visit.source)
-        seen, moved = _counts(visit, paper, card, last and last[2:])
+        seen, moved = believe(
+            paper, card, last and last[2:], rounded=visit.rounded, falls=visit.falls
+        )
         if last and last[0] == visit.at:
             moved = False  # of two looks in one second the first is kept
         here: LookRow = (visit.at, visit.source, *seen)
@@ -364,14 +239,14 @@ class Meetings:
 
     # --- the past ---
 
-    def _read_trails(self, papers: Sequence[_Known], visit: _Visit) -> None:
+    def _read_trails(self, papers: Sequence[Known], visit: _Visit) -> None:
         """Read the looks of the last hour where they are not in hand; where those leave it open
         what this source showed last or what was known last, these looks too."""
         at, source = visit.at, visit.source
         unread = {paper.row: paper for paper in papers if not paper.covers(at)}
         if unread:
             trails: dict[int, list[LookRow]] = {row: [] for row in unread}
-            until = _FOREVER if visit.live else at
+            until = FOREVER if visit.live else at
             for row in self._conn.execute(_LAST_HOUR, (_rows(unread), at, until)):
                 trails[row[0]].append(row[1:])
             for number, trail in trails.items():
@@ -385,7 +260,7 @@ class Meetings:
                 earlier.setdefault(row[0], []).append(row[1:])
             for number, looks in earlier.items():
                 paper = open_ones[number]
-                trail = sorted({*looks, *paper.trail}, key=_BY_TIME)
+                trail = sorted({*looks, *paper.trail}, key=BY_TIME)
                 paper.follow(paper.begin, trail, latest=paper.latest)
 
     def further(self, row: int, history: History) -> History:
@@ -409,7 +284,7 @@ class Meetings:
         ).fetchone()
         return row is not None
 
-    def _known_by(self, paper: int, here: LookRow) -> _Seen:
+    def _known_by(self, paper: int, here: LookRow) -> Seen:
         """The counts known when a page was seen, where newer sightings are stored already."""
         history = self._history(paper, here[0])
         known = msgspec.structs.replace(history, looks=(*history.looks, look_of(here))).counts
@@ -423,10 +298,10 @@ class Meetings:
 
     # --- who is it? ---
 
-    def _who(self, snapshot: Snapshot, at: int) -> list[tuple[_Known, Card, bool]]:
+    def _who(self, snapshot: Snapshot, at: int) -> list[tuple[Known, Card, bool]]:
         """The paper of each card, in the page's order and each once; True for a fresh one."""
         known = self._known(snapshot.cards)
-        found: dict[int, tuple[_Known, Card, bool]] = {}
+        found: dict[int, tuple[Known, Card, bool]] = {}
         for card in snapshot.cards:
             paper, fresh = known.get(card.paper_id) if card.paper_id else None, False
             if paper is None:
@@ -439,25 +314,25 @@ class Meetings:
                 found[paper.row] = (paper, card, fresh)
         return list(found.values())
 
-    def _known(self, cards: Iterable[Card]) -> dict[str, _Known]:
+    def _known(self, cards: Iterable[Card]) -> dict[str, Known]:
         recent = self._recent
         ids = [card.paper_id for card in cards if card.paper_id]
         missing = [name for name in ids if name not in recent]
         if missing:
             rows = self._conn.execute(
-                f"select arxiv_id, {_KNOWN} from papers"
+                f"select arxiv_id, {KNOWN} from papers"
                 " where arxiv_id in (select value from json_each(?))",
                 (_encode(missing).decode(),),
             )
-            recent.update((row[0], _Known(row[1:])) for row in rows)
+            recent.update((row[0], Known(row[1:])) for row in rows)
         return {name: recent[name] for name in ids if name in recent}
 
-    def _resolve(self, card: Card, snapshot: Snapshot, at: int) -> tuple[_Known, bool]:
+    def _resolve(self, card: Card, snapshot: Snapshot, at: int) -> tuple[Known, bool]:
         """The row of a card that no arXiv id led to, made when it is new."""
         name = title_hash(card.title)
         rows = self._conn.execute(
             # Also by its name at birth: its title may be another by now.
-            f"select {_KNOWN}, arxiv_id from papers where title_hash = ?1 or key = 't:' || ?1"
+            f"select {KNOWN}, arxiv_id from papers where title_hash = ?1 or key = 't:' || ?1"
             " limit 3",
             (name,),
         ).fetchall()
@@ -465,23 +340,23 @@ class Meetings:
             mine = [row for row in rows if row[1] == f"t:{name}"] or rows
             if rows and (len(rows) == 1 or mine is not rows):
                 self._recent.pop(mine[0][-1], None)  # one paper, one row in hand
-                return _Known(mine[0][:-1]), False
+                return Known(mine[0][:-1]), False
         else:
             nameless = [row for row in rows if row[-1] is None]
             if len(nameless) == 1 and len(rows) == 1:
                 self._conn.execute(
                     "update papers set arxiv_id = ? where id = ?", (card.paper_id, rows[0][0])
                 )
-                return _Known(rows[0][:-1]), False
+                return Known(rows[0][:-1]), False
         return self._add(card, snapshot, name, at), True
 
-    def _add(self, card: Card, snapshot: Snapshot, name: str, at: int) -> _Known:
+    def _add(self, card: Card, snapshot: Snapshot, name: str, at: int) -> Known:
         listed_on, listed_at, exact = listing(card, snapshot)
         richness, mark = RICHNESS[snapshot.reader], self._words.fingerprint(card)
         row = self._conn.execute(
             "insert into papers (key, arxiv_id, title_hash, first_seen_at, listed_on, listed_at,"
             " listed_exact, richness, fingerprint, told) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-            f" returning {_KNOWN}",
+            f" returning {KNOWN}",
             (
                 card.paper_id or f"t:{name}",
                 card.paper_id,
@@ -495,12 +370,12 @@ class Meetings:
                 mark & ALL_TOLD,
             ),
         ).fetchone()
-        known = _Known(row)
+        known = Known(row)
         known.begin = 0
         self._words.add(known.row, card)
         return known
 
-    def _relist(self, paper: _Known, card: Card, visit: _Visit) -> None:
+    def _relist(self, paper: Known, card: Card, visit: _Visit) -> None:
         """Keep the best knowledge of when a paper was listed: exact beats first seen."""
         snapshot, at = visit.snapshot, visit.at
         if paper.listed_exact and at >= paper.first_seen_at:
@@ -528,7 +403,7 @@ class Meetings:
             (paper.listed_on, paper.listed_at, paper.listed_exact, first, paper.row),
         )
 
-    def _reword(self, paper: _Known, card: Card, visit: _Visit, mark: int) -> None:
+    def _reword(self, paper: Known, card: Card, visit: _Visit, mark: int) -> None:
         """Lay the card's words over the known ones; ``mark`` is their fingerprint."""
         snapshot, at = visit.snapshot, visit.at
         richness = RICHNESS[snapshot.reader]
@@ -552,7 +427,7 @@ class Meetings:
 
     # --- ranks ---
 
-    def _place(self, papers: Sequence[_Known], source: int, at: int) -> None:
+    def _place(self, papers: Sequence[Known], source: int, at: int) -> None:
         """Remember the worst rank of each day."""
         size, day = len(papers), at // _DAY
         worse = []
@@ -579,70 +454,7 @@ class Meetings:
         return tuple(Place(at=a, source=s, rank=r, page_size=n) for a, s, r, n in rows)
 
 
-# --- what is believed ---------------------------------------------------------------------
-
-
-def _counts(visit: _Visit, paper: _Known, card: Card, last: _Seen | None) -> tuple[_Seen, bool]:
-    """A card's counts as they are to be stored, and whether they say anything new."""
-    rounded, falls = visit.snapshot.rounded, visit.falls
-    upvotes = card.upvotes
-    if upvotes is None and card.dashed and paper.listed_at is not None:
-        upvotes = 0
-    shown = (upvotes, card.comments, card.stars)
-    if not (falls or rounded or (last and any(map(_is_doubtful, shown, last)))):
-        return shown, shown != last
-    seen = _believed(visit, paper, shown, last or _NOTHING)
-    if last is None or _differs(seen, last, rounded):
-        return seen, True
-    return last, False  # a rounded count that agrees is the exact one
-
-
-def _is_doubtful(now: int | None, before: int | None) -> bool:
-    """Whether a count that is exact is not simply to be believed: it is gone, or fell far."""
-    return before is not None and (now is None or now < before - 3)
-
-
-def _believed(visit: _Visit, paper: _Known, shown: _Seen, last: _Seen) -> _Seen:
-    """A count that a rounded page cannot contradict keeps its exact value; one that fell by
-    more than three is not believed until three visits have seen it."""
-    falls, rounded = visit.falls, visit.snapshot.rounded
-    seen = list(shown)
-    for i, field in enumerate(("upvotes", "comments", "stars")):
-        value, before = shown[i], last[i]
-        if value is None:
-            # A source that has shown a count and now does not: its last holds.
-            seen[i] = before
-            continue
-        exact = getattr(paper, field) if rounded else None
-        if field in rounded and exact is not None and agrees(value, exact):
-            seen[i] = exact
-        elif before is not None and value < before - 3:
-            seen[i] = falls.see(paper.row, field, value, before)
-        elif falls:
-            falls.forget(paper.row, field)
-    return seen[0], seen[1], seen[2]
-
-
-def agrees(rounded: int, exact: int) -> bool:
-    """True when a count abbreviated to three digits can stand for an exact one."""
-    if rounded == exact:
-        return True
-    step: int = 10 ** max(len(str(rounded)) - 3, 0)
-    return step > 1 and abs(rounded - exact) < step
-
-
-def _differs(
-    seen: Sequence[int | None], last: Sequence[int | None], rounded: frozenset[str]
-) -> bool:
-    if seen[0] != last[0] or seen[1] != last[1]:
-        return True
-    now, then = seen[2], last[2]
-    if now == then or now is None or then is None:
-        return now != then
-    return "stars" not in rounded or not agrees(now, then)
-
-
-def _lay_over(paper: _Known, seen: Sequence[int | None]) -> None:
+def _lay_over(paper: Known, seen: Sequence[int | None]) -> None:
     if seen[0] is not None:
         paper.upvotes = seen[0]
     if seen[1] is not None:
@@ -653,8 +465,3 @@ def _lay_over(paper: _Known, seen: Sequence[int | None]) -> None:
 
 def _rows(papers: Iterable[int]) -> str:
     return _encode(list(papers)).decode()
-
-
-def look_of(row: Sequence[Any]) -> Look:
-    """A row of ``sightings`` (``LookRow``) as a value."""
-    return Look(at=row[0], source=row[1], upvotes=row[2], comments=row[3], stars=row[4])

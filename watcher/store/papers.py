@@ -17,7 +17,8 @@ import msgspec
 
 from watcher.clock import from_unix
 from watcher.model import History, Paper, Place, Snapshot
-from watcher.store.meeting import Meetings, Met, look_of
+from watcher.store.meeting import Meetings, Met
+from watcher.store.trail import look_of
 from watcher.store.words import Words
 
 _encode = msgspec.json.Encoder().encode
