@@ -60,7 +60,7 @@ async def test_the_notice_says_what_since_when_and_what_it_means_and_the_page_is
         kept = re.search(r"watcher archive show (\w+)", told[0].reason)[1]
         body, _ = show.app.keeper.odd.read(kept)
         assert body.count(b"github.com") < pages.trending(FAKES).count(b"github.com")
-        assert show.app.metrics.drift.labels("t")._value.get() >= 1
+        assert show.app.metrics.drift.get("t") >= 1
         # It heals: told once, and nothing more.
         for by in (5, 6):
             await show(pages.trending(grown(FAKES, by)))
@@ -68,7 +68,7 @@ async def test_the_notice_says_what_since_when_and_what_it_means_and_the_page_is
         assert told[-1].type is EventType.SOURCE_RECOVERED
         assert "looks as usual again" in told[-1].reason
         assert len(told) == 2
-        assert show.app.metrics.drift.labels("t")._value.get() == 0
+        assert show.app.metrics.drift.get("t") == 0
 
 
 async def test_a_drift_confirmed_by_a_page_that_did_not_change_names_the_page_kept_before(tmp_path):

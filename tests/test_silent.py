@@ -29,6 +29,7 @@ from watcher.heartbeat import is_well
 from watcher.model import Change, CheckOutcome, EventType
 from watcher.rules import compile_rule
 from watcher.store import Store, open_records
+from watcher.telemetry import SourceGauge
 from watcher.visit import Alert, App
 from watcher.watch import check, note_fault
 
@@ -62,6 +63,8 @@ async def watching(tmp_path, *, after=2, timeout=5.0):
 
 def metric(app, name, *labels):
     found = getattr(app.metrics, name)
+    if isinstance(found, SourceGauge):
+        return found.get(*labels)
     return (found.labels(*labels) if labels else found)._value.get()
 
 
@@ -275,7 +278,7 @@ async def test_a_source_that_failed_before_a_restart_is_known_to_fail_after_it(t
     life = asyncio.ensure_future(daemon.run())
     try:
         await until(lambda: daemon.health.report(now).ready)
-        assert daemon.metrics.failures.labels("t")._value.get() == 4
+        assert daemon.metrics.failures.get("t") == 4
         report = daemon.health.report(now)
         assert report.problems == ("source t: failed 4 times in a row",)
         assert not is_well(report, daemon.health.blind(3))

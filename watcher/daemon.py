@@ -499,8 +499,8 @@ class Daemon:
             if state.name not in names:
                 continue
             if state.last_ok_at is not None:
-                self.metrics.last_success.labels(state.name).set(state.last_ok_at.timestamp())
-            self.metrics.failures.labels(state.name).set(state.failures)
+                self.metrics.last_success.set(state.name, state.last_ok_at.timestamp())
+            self.metrics.failures.set(state.name, state.failures)
             self.health.recall(state.name, state.failures)
         due = {
             state.name: None if due_now and state.name in names else state.next_due_at

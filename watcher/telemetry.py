@@ -16,6 +16,8 @@ from typing import Any, TextIO
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 LOG_EVENTS: dict[str, str] = {
@@ -115,6 +117,35 @@ def _short_errors(*, tracebacks: bool) -> Processor:
     return format_traceback
 
 
+class SourceGauge(Collector):
+    """A gauge with a value per source: the library's own takes a kilobyte for each of them, and
+    there may be ten thousand."""
+
+    def __init__(self, name: str, words: str) -> None:
+        self._name, self._words = name, words
+        self._labelnames = ("source",)
+        self._values: dict[str, float] = {}
+
+    def set(self, source: str, value: float) -> None:
+        """What holds of a source now."""
+        self._values[source] = value
+
+    def get(self, source: str) -> float | None:
+        """What was last set; None for a source that nothing is known of."""
+        return self._values.get(source)
+
+    def describe(self) -> list[Metric]:
+        """The gauge without its values."""
+        return [GaugeMetricFamily(self._name, self._words, labels=self._labelnames)]
+
+    def collect(self) -> list[Metric]:
+        """The gauge with its values."""
+        family = GaugeMetricFamily(self._name, self._words, labels=self._labelnames)
+        for source, value in self._values.items():
+            family.add_metric([source], value)
+        return [family]
+
+
 class Metrics:
     """The Prometheus registry of one process, with few labels: sources, channels, outcomes."""
 
@@ -127,12 +158,12 @@ class Metrics:
             registry=self.registry,
             buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 90),
         )
-        self.cards = self._gauge("cards", "Papers on the last good page.", "source")
-        self.last_success = self._gauge(
-            "last_success_timestamp_seconds", "When the source was last read well.", "source"
+        self.cards = self._by_source("cards", "Papers on the last good page.")
+        self.last_success = self._by_source(
+            "last_success_timestamp_seconds", "When the source was last read well."
         )
-        self.failures = self._gauge("source_failures", "Failed visits in a row.", "source")
-        self.drift = self._gauge("drift", "Fields filled otherwise than usual.", "source")
+        self.failures = self._by_source("source_failures", "Failed visits in a row.")
+        self.drift = self._by_source("drift", "Fields filled otherwise than usual.")
         self.events = self._counter("events", "Changes and notices recorded.", "type")
         self.messages = self._counter("messages", "Sends, by how they ended.", "channel", "state")
         self.waiting = self._gauge("messages_waiting", "Messages not sent yet.", "channel")
@@ -162,6 +193,11 @@ class Metrics:
 
     def _gauge(self, name: str, words: str, *labels: str) -> Gauge:
         return Gauge(f"watcher_{name}", words, labels, registry=self.registry)
+
+    def _by_source(self, name: str, words: str) -> SourceGauge:
+        gauge = SourceGauge(f"watcher_{name}", words)
+        self.registry.register(gauge)
+        return gauge
 
 
 def bind(**values: Any) -> None:

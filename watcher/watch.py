@@ -154,10 +154,10 @@ def _report(app: App, target: Target, checked: Checked, seconds: float) -> None:
 
 def _gauge(app: App, checked: Checked) -> None:
     metrics, name = app.metrics, checked.target
-    metrics.failures.labels(name).set(checked.failures)
+    metrics.failures.set(name, checked.failures)
     if checked.drifting is not None:
-        metrics.drift.labels(name).set(checked.drifting)
+        metrics.drift.set(name, checked.drifting)
     if checked.outcome in (CheckOutcome.OK, CheckOutcome.UNCHANGED):
-        metrics.last_success.labels(name).set(checked.at.timestamp())
+        metrics.last_success.set(name, checked.at.timestamp())
         if checked.cards is not None:
-            metrics.cards.labels(name).set(checked.cards)
+            metrics.cards.set(name, checked.cards)
