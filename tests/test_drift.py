@@ -240,6 +240,19 @@ def test_a_portrait_is_small_and_survives_being_stored():
     assert msgspec.json.decode(body, type=Portrait) == portrait
 
 
+def test_an_old_portrait_is_stored_now_and_then_and_at_once_when_something_is_odd():
+    portrait = lived(snapshot(cards(10)))
+    old = msgspec.structs.replace(portrait, pages=100)
+    more = drift.learn(old, snapshot(cards(10, votes=11)), {"title": 10, "upvotes": 10})
+    odd = msgspec.structs.replace(more, drifts={"stars": Drift(0, 1, False, "missing")})
+    assert not drift.is_to_be_stored(old, old)
+    assert not drift.is_to_be_stored(old, more)
+    assert drift.is_to_be_stored(old, odd)
+    assert drift.is_to_be_stored(odd, more)
+    assert drift.is_to_be_stored(old, msgspec.structs.replace(more, pages=112))
+    assert drift.is_to_be_stored(portrait, msgspec.structs.replace(more, pages=2))
+
+
 # --- the life of a drift -------------------------------------------------------------------------
 
 STARS = Finding(name="stars", what="missing on 80% of cards")

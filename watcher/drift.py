@@ -26,6 +26,9 @@ TELL_AFTER = 2
 ADOPT_AFTER = 14 * DAY
 """A drift that lasts so long is how the page looks now."""
 
+YOUNG, STORED_EVERY = 48, 16
+"""Pages: of younger portraits every one is stored, of older ones each sixteenth."""
+
 _CREEP = 0.01
 """How fast the usual follows what is seen, per page."""
 _LATE_FIELDS = frozenset(("ai_summary", "keywords"))
@@ -266,6 +269,17 @@ def learn(
         listed_on=snapshot.listed_on,
         habits=habits,
     )
+
+
+def is_to_be_stored(before: Portrait, after: Portrait) -> bool:
+    """Whether a portrait is worth a write: while it is young, when more than its habits changed,
+    and else now and then. What a restart forgets of habits is soon learnt again."""
+    if after == before:
+        return False
+    if after.pages < YOUNG or after.pages % STORED_EVERY == 0:
+        return True
+    habits = {"pages": before.pages, "habits": before.habits}
+    return msgspec.structs.replace(after, **habits) != before
 
 
 def _lived(habit: Habit | None, share: float, median: float | None, at: int) -> Habit:

@@ -145,7 +145,7 @@ def _look(look: Look, memory: Memory, fresh: Memory) -> Seen:
     memory = msgspec.structs.replace(
         fresh,
         reference=doubt.reference_of(snapshot),
-        portrait=_encode(scrutiny.portrait) if scrutiny.changed else memory.portrait,
+        portrait=_encode(scrutiny.portrait) if scrutiny.portrait != portrait else memory.portrait,
         looked_at=at if thorough else memory.looked_at,
         agreed=fresh.form if agrees else memory.agreed,
     )
@@ -176,7 +176,7 @@ def scrutinise(
     after = drift.learn(after, snapshot, fills, [finding.name for finding in odd], middles)
     return Scrutiny(
         portrait=after,
-        changed=after != portrait,
+        changed=drift.is_to_be_stored(portrait, after),
         findings=tuple(findings),
         tell=tell,
         healed=healed,
