@@ -15,7 +15,7 @@ from tests import pages
 from tests.mutations import dropped
 from tests.servers import FakeClock, Site, page
 from tests.test_doubt import grown, notices_of, watching
-from watcher import drift, readers
+from watcher import drift, readers, reading
 from watcher.agenda import Target
 from watcher.channels import OPTIONS
 from watcher.config import parse
@@ -23,8 +23,9 @@ from watcher.crosscheck import api_of, differences, second_opinion
 from watcher.drift import Drift, Finding, Habit, Portrait, follow
 from watcher.fetch import Fetcher, FetchOptions
 from watcher.model import Card, CheckOutcome, EventType, PageKind, ReaderName, Snapshot
+from watcher.page import Page
 from watcher.store import Store, open_records
-from watcher.visit import App
+from watcher.visit import App, Memory
 from watcher.watch import check
 
 NOW = datetime(2026, 10, 5, 7, 10, tzinfo=UTC)
@@ -251,6 +252,23 @@ def test_an_old_portrait_is_stored_now_and_then_and_at_once_when_something_is_od
     assert drift.is_to_be_stored(odd, more)
     assert drift.is_to_be_stored(old, msgspec.structs.replace(more, pages=112))
     assert drift.is_to_be_stored(portrait, msgspec.structs.replace(more, pages=2))
+
+
+def test_a_page_that_shows_but_one_of_its_papers_to_people_is_compared_in_full():
+    fakes = pages.fakes(8)
+    target = Target(name="t", url="https://none.invalid/papers/trending", family="t")
+
+    def look(body, memory, at):
+        sent = Page(url=target.url, body=body, fetched_at=at, content_type="text/html")
+        return reading.read_page(sent, target, memory, at)
+
+    first = look(pages.trending(fakes), Memory(), NOW)
+    moved = [fake.but(upvotes=fake.upvotes + 1) for fake in fakes]
+    whole = pages.trending(moved)
+    start = whole.index(b"</article>") + len(b"</article>")
+    end = whole.rindex(b"</article>") + len(b"</article>")
+    seen = look(whole[:start] + whole[end:], first.memory, NOW + timedelta(minutes=30))
+    assert [finding.name for finding in seen.scrutiny.findings]
 
 
 # --- the life of a drift -------------------------------------------------------------------------

@@ -210,6 +210,8 @@ def _probe(look: Look, *, same: bool) -> bool:
     snapshot, front = look.snapshot, look.front
     if snapshot.reader is not ReaderName.ISLAND or not snapshot.cards:
         return True
+    if front.count(b"</article>") < PROBED:
+        return False
     if same and _shows_votes(front, snapshot):
         return True
     try:
