@@ -92,14 +92,14 @@ def _note(app: App, records: Records, name: str, found: tuple[Finding, ...], now
     state = records.sources.state(name)
     if state is None:
         return
-    portrait = reading.portrait_of(reading.recall(records, name, app.context))
+    memory = app.memory.get(name)  # newer than what is stored: not every page's portrait is
+    portrait = reading.portrait_of(memory or reading.recall(records, name, app.context))
     looked = frozenset(("api",))
     after, tell, healed = follow(portrait, found, at=to_unix(now), looked=looked)
     if after == portrait:
         return
     body = msgspec.json.encode(after)
     records.care.keep_portrait(state.id, body)
-    memory = app.memory.get(name)
     if memory is not None:
         app.memory[name] = msgspec.structs.replace(memory, portrait=body)
     scrutiny = Scrutiny(portrait=after, changed=True, findings=found, tell=tell, healed=healed)
