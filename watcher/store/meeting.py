@@ -73,7 +73,6 @@ class _Visit(NamedTuple):
     source: int
     at: int
     snapshot: Snapshot
-    rounded: frozenset[str]
     falls: Falls
     size: int
     """Different papers on the page."""
@@ -183,8 +182,7 @@ class Meetings:
             self.forget()
         at = to_unix(snapshot.taken_at)
         who = self._who(snapshot, at)
-        falls = self._falls(source)
-        visit = _Visit(source, at, snapshot, snapshot.rounded, falls, len(who), live)
+        visit = _Visit(source, at, snapshot, self._falls(source), len(who), live)
         self._read_trails([paper for paper, _, _ in who], visit)
         met = [self._meet(visit, rank, *one) for rank, one in enumerate(who, 1)]
         self._write(
@@ -205,9 +203,8 @@ class Meetings:
         if mark != paper.fingerprint:
             self._reword(paper, card, visit, mark)
         last = paper.lasts.get(visit.source)
-        seen, moved = believe(
-            paper, card, last and last[2:], rounded=visit.rounded, falls=visit.falls
-        )
+        rounded = visit.snapshot.rounded
+        seen, moved = believe(paper, card, last and last[2:], rounded=rounded, falls=visit.falls)
         if last and last[0] == visit.at:
             moved = False  # of two looks in one second the first is kept
         here: LookRow = (visit.at, visit.source, *seen)
