@@ -16,9 +16,10 @@ import shutil
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Protocol
 
 import uvloop
 
@@ -106,19 +107,32 @@ def config_of(task: Task, folder: Path) -> Config:
     return parse(text.encode(), OPTIONS, env={}, folder=folder)
 
 
+class Turning(Protocol):
+    """What a page shows next, after it was visited."""
+
+    def advance(self, page: int) -> object:
+        """A page was visited."""
+
+
+class Company(Protocol):
+    """What runs on the daemon's own event loop beside it, until it is cancelled."""
+
+    def __call__(self) -> Coroutine[None, None, None]: ...
+
+
 class Watching:
     """What is noted of every visit, and the end of it all."""
 
-    def __init__(self, task: Task, rotation: site.Rotation, clock: SteppingClock) -> None:
+    def __init__(self, task: Task, turning: Turning, clock: SteppingClock) -> None:
         self.meter = Meter(task)
         self.outcomes: Counter[str] = Counter()
         self.told = self.moved = 0
         self.daemon: Daemon | None = None
-        self._rotation, self._clock, self._step = rotation, clock, BETWEEN / task.pages
+        self._turning, self._clock, self._step = turning, clock, BETWEEN / task.pages
 
     def checked(self, checked: Checked) -> None:
         """A visit has ended: its page shows the next, and time goes on."""
-        self._rotation.advance(int(checked.target[1:]))
+        self._turning.advance(int(checked.target[1:]))
         if self.daemon is None:  # the first round: all at one time
             return
         self._clock.pass_by(self._step)
@@ -140,26 +154,46 @@ def home() -> Iterator[Path]:
         shutil.rmtree(folder)
 
 
-def run(task: Task, folder: Path, pages: Path) -> Watching:
+def changing(task: Task, pages: Path) -> site.Rotation:
+    """Pages that change at every visit, from the first one on."""
+    rotation = site.Rotation(pages, pages=task.pages, visits=task.visits)
+    rotation.rewind()
+    return rotation
+
+
+def run(task: Task, folder: Path, turning: Turning, *, company: Company | None = None) -> Watching:
     """Visit each page ``task.total / task.pages`` times by the daemon; its store stays in
     ``folder``. The first round makes the papers and their past and is not timed."""
     clock = SteppingClock()
-    rotation = site.Rotation(pages, pages=task.pages, visits=task.visits)
-    rotation.rewind()
     config = config_of(task, folder)
     with (
         (folder / "watcher.log").open("w") as log,
         asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
     ):
         telemetry.configure(stream=log)
-        first = Watching(task, rotation, clock)
+        first = Watching(task, turning, clock)
         runner.run(Daemon(config, clock=clock, on_checked=first.checked).once())
         history.backdate(folder / "watcher.db", START)
         clock.pass_by(BETWEEN)
-        watching = Watching(task, rotation, clock)
+        watching = Watching(task, turning, clock)
         watching.daemon = Daemon(config, clock=clock, on_checked=watching.checked)
-        runner.run(watching.daemon.run())
+        runner.run(_together(watching.daemon, company))
     return watching
+
+
+async def _together(daemon: Daemon, company: Company | None) -> None:
+    beside = asyncio.create_task(company()) if company else None
+    await daemon.run()
+    if beside is not None:
+        beside.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await beside
+
+
+def expect(watching: Watching, outcome: CheckOutcome) -> None:
+    """Raises SystemExit when a visit ended otherwise: then the figures mean nothing."""
+    if set(watching.outcomes) != {outcome.value}:
+        raise SystemExit(f"not every visit was {outcome.value}: {dict(watching.outcomes)}")
 
 
 def main() -> None:
@@ -167,9 +201,8 @@ def main() -> None:
     task = task_from_arguments(__doc__)
     began = time.perf_counter()
     with home() as folder:
-        watching = run(task, folder, pages_folder())
-        if set(watching.outcomes) != {CheckOutcome.OK.value}:
-            raise SystemExit(f"not every visit was good: {dict(watching.outcomes)}")
+        watching = run(task, folder, changing(task, pages_folder()))
+        expect(watching, CheckOutcome.OK)
         report: Report = watching.meter.report(
             "loop",
             told=watching.told,

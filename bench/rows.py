@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 
 from bench import site
-from bench.loop import START, home, run
+from bench.loop import START, changing, home, run
 from bench.peers.meter import Task, task_from_arguments
 from bench.server import pages_folder
 from watcher.clock import to_unix
@@ -30,7 +30,7 @@ where s.at >= ? order by o.name, p.arxiv_id, s.at"""
 def stored(task: Task) -> Series:
     """What the loop leaves behind of the pages it visits."""
     with home() as folder:
-        run(task, folder, pages_folder())
+        run(task, folder, changing(task, pages_folder()))
         return _read(folder / "watcher.db")
 
 

@@ -18,7 +18,7 @@ import msgspec
 
 from bench.peers.meter import Report, Task
 from bench.scale.figures import Figure
-from bench.scale.setting import Setting, loop_pages, main
+from bench.scale.setting import VISITS, Setting, loop_pages, main
 from bench.server import Server, pinned, serving
 
 AIM = 1.5
@@ -40,7 +40,7 @@ def measure(setting: Setting) -> list[Figure]:
     one: list[Run] = []
     two: list[Run] = []
     with serving(loop_pages(), cores=setting.server) as server:
-        task = Task(base=server.base, count=setting.sized(400, 160))
+        task = Task(base=server.base, visits=VISITS, count=setting.sized(400, 160))
         for _ in range(setting.sized(3, 1)):
             one.append(_run(task, server, setting.own))
             two.append(_run(task, server, setting.server | setting.own))

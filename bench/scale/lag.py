@@ -11,9 +11,8 @@ import asyncio
 import os
 
 from bench import site
-from bench.loop import home
+from bench.loop import expect, home, run
 from bench.peers.meter import Task
-from bench.scale.driving import drive, expect
 from bench.scale.figures import Figure
 from bench.scale.setting import Setting, main, pages
 from bench.server import serving
@@ -49,7 +48,7 @@ class Lateness:
 
 
 def measure(setting: Setting) -> list[Figure]:
-    """On one core, where pages are read on the loop itself, and on two, where threads do it."""
+    """On one core, where pages are read on the loop itself, and on two, where a thread does it."""
     folder = pages("large", PAGES, visits=VISITS, drawing=55)
     figures = []
     with serving(folder, cores=setting.server) as server:
@@ -66,7 +65,7 @@ def measure(setting: Setting) -> list[Figure]:
 def _run(task: Task, rotation: site.Rotation, on: str) -> Figure:
     lateness = Lateness()
     with home() as folder:
-        watching = drive(task, folder, rotation, company=lateness.watch)
+        watching = run(task, folder, rotation, company=lateness.watch)
         expect(watching, CheckOutcome.OK)
     report = watching.meter.report("lag")
     return Figure(

@@ -11,9 +11,8 @@ import sqlite3
 from pathlib import Path
 
 from bench import site
-from bench.loop import home
+from bench.loop import Turning, expect, home, run
 from bench.peers.meter import Report, Task
-from bench.scale.driving import Turning, drive, expect
 from bench.scale.figures import Figure
 from bench.scale.setting import VISITS, Setting, loop_pages, main, rate_note
 from bench.server import serving
@@ -73,7 +72,7 @@ def measure(setting: Setting) -> list[Figure]:
 
 def _run(task: Task, turning: Turning, *, bodies: bool) -> Report:
     with home() as folder:
-        watching = drive(task, folder, turning)
+        watching = run(task, folder, turning)
         expect(watching, CheckOutcome.UNCHANGED)
         _expect_bodies(folder / "watcher.db", task, bodies=bodies)
     return watching.meter.report("still")
