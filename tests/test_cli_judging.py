@@ -17,10 +17,10 @@ from tests.conftest import ROOT
 from tests.histories import START, Step, live, page_of
 from watcher.cli import main
 from watcher.cli.common import read_config
-from watcher.daemon import compile_rules
 from watcher.demo.run import run_demo
 from watcher.model import Change
 from watcher.reasons import format_conditions
+from watcher.rulebook import compile_rules
 from watcher.rules import compile_rule
 from watcher.store import open_records
 

@@ -14,8 +14,8 @@ LAYERS = {
     1: {
         "agenda", "case", "clock", "config", "digest", "doubt", "drift", "gaps", "growth",
         "guard", "hearing", "identity", "inflate", "judgement", "matching", "page",
-        "politeness", "prior", "query", "readers", "reasons", "render", "rows", "rules",
-        "sample", "schedule", "series", "text", "view", "wants", "wire",
+        "plain", "politeness", "prior", "query", "readers", "reasons", "render", "rows",
+        "rulebook", "rules", "sample", "schedule", "series", "text", "view", "wants", "wire",
     },
     2: {
         "archive", "channels", "fetch", "service", "store", "telemetry",
@@ -26,7 +26,7 @@ LAYERS = {
         "watch", "why",
     },
     4: {
-        "cli", "daemon", "demo", "trials", "web",
+        "cli", "daemon", "demo", "front", "trials", "web",
     },
 }  # fmt: skip
 LEVEL = {name: level for level, names in LAYERS.items() for name in names}

@@ -9,8 +9,8 @@ import pytest
 from tests.hostile import MARK, TITLES
 from tests.snapshots import card
 from tests.webworld import NOW, _visit, changed, config, copy_of, fill, seeded, visiting
-from watcher.daemon import compile_rules
 from watcher.model import Counts, Event, EventType, MessageState, PageKind
+from watcher.rulebook import compile_rules
 from watcher.store import open_records
 from watcher.visit import App
 from watcher.web.context import TrialPaper, Tried

@@ -23,8 +23,8 @@ from tests.webworld import (
 from watcher.config.secrets import Secret
 from watcher.config.settings import WebSettings
 from watcher.config.values import Listen, read_network
-from watcher.daemon import compile_rules
 from watcher.errors import ConfigError, WatcherError
+from watcher.rulebook import compile_rules
 from watcher.store import Store, open_records
 from watcher.wants import Tokens
 from watcher.web import WebContext, start

@@ -27,11 +27,11 @@ from watcher.config import Config, Rule, Source
 from watcher.config.secrets import Secret, SmtpUrl
 from watcher.config.settings import WatcherSettings, WebSettings
 from watcher.config.values import Listen, Mailbox
-from watcher.daemon import compile_rules
 from watcher.demo.world import World
 from watcher.errors import FetchError
 from watcher.model import CARD_FIELDS, Change, PageKind, ReaderName, Snapshot
 from watcher.record import record_failed, record_seen
+from watcher.rulebook import compile_rules
 from watcher.store import Records, Store, open_records
 from watcher.visit import App, Memory, Seen, Visit
 from watcher.web import Web, WebContext, start

@@ -18,6 +18,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 from apscheduler.events import EVENT_JOB_ERROR
@@ -29,27 +30,24 @@ from watcher.agenda import Agenda, Target
 from watcher.care import Care, keeper_of, with_backup
 from watcher.channels import open_channel
 from watcher.channels.edge import Channel
-from watcher.config import Config, Known
-from watcher.config import Rule as RuleSettings
+from watcher.config import Config
 from watcher.deliver import Deliverer, Report, Surroundings
-from watcher.errors import ConfigError, QueryError, StoreError, StoreRefused, WatcherError
+from watcher.errors import StoreError, StoreRefused, WatcherError
 from watcher.fetch import Clock, Fetcher, FetchOptions, SystemClock
 from watcher.health import Health
 from watcher.heartbeat import Heartbeat, cry
 from watcher.model import CheckOutcome
 from watcher.owed import plan_of
-from watcher.people import Readers, hold_round
-from watcher.rules import Rule, compile_rule
+from watcher.rulebook import compile_rules
 from watcher.service import notify
 from watcher.store import Lock, Records, Store, open_records
 from watcher.store.outbox import Claimed
 from watcher.telemetry import Metrics, log
-from watcher.trials import Trials
 from watcher.visit import Alert
 from watcher.watch import App, Checked, check, note_fault
-from watcher.web import Trial, Web, WebContext
-from watcher.web import start as start_web
-from watcher.web.app import keys_of
+
+if TYPE_CHECKING:
+    from watcher.front import Front
 
 CHECKERS = 16
 """Visits under way at once; each host has its own, smaller limit."""
@@ -63,42 +61,6 @@ _ROUND = 10
 _BLIND_TICKS = 10.0
 """Seconds without a tick after which the clock is thought to have been set."""
 _STORE_PAUSE = 60.0
-
-
-def compile_rules(config: Config) -> tuple[Rule, ...]:
-    """The rules of a config, ready to judge. Raises ConfigError."""
-    try:
-        return tuple(map(_compile, config.rules))
-    except QueryError as exc:
-        raise ConfigError(str(exc)) from exc
-
-
-def _compile(rule: RuleSettings) -> Rule:
-    return compile_rule(
-        rule.name,
-        query=rule.query,
-        exclude=rule.exclude,
-        sources=rule.sources,
-        events=rule.events,
-        min_upvotes=rule.min_upvotes,
-        min_multiplier=rule.min_multiplier,
-        ripen_s=rule.ripen.total_seconds(),
-        authors=rule.authors,
-        organizations=rule.organizations,
-        budget=rule.budget,
-        tell_known=rule.known is Known.TELL,
-    )
-
-
-def _changed(config: Config, trial: Trial) -> Rule:
-    """A rule of the config as a trial has it."""
-    changed = msgspec.structs.replace(
-        config.rule(trial.rule),
-        query=trial.query,
-        min_upvotes=trial.min_upvotes,
-        min_multiplier=trial.min_multiplier,
-    )
-    return compile_rules(msgspec.structs.replace(config, rules=(changed,)))[0]
 
 
 def open_channels(config: Config) -> dict[str, Channel]:
@@ -185,9 +147,7 @@ class Daemon:
         self._broken: StoreError | StoreRefused | None = None
         self.delivered = Report()
         """What ``once`` sent."""
-        self._web: Web | None = None
-        self._pages: WebContext
-        self._readers: Readers | None = None
+        self._front: Front | None = None
         self._fetcher: Fetcher
         self.heartbeat = Heartbeat(config, clock=self.clock, health=self.health)
         self.care: Care
@@ -201,7 +161,8 @@ class Daemon:
         """Run until told to stop; the exit code."""
         self._unattended = True
         async with self._open(patient=True):
-            self._web = await self._open_web()
+            if self._front is not None:  # ready before READY is said
+                await self._front.open()
             scheduler = self._start_clock()
             with self._signals():
                 async with asyncio.TaskGroup() as group:
@@ -226,8 +187,8 @@ class Daemon:
                     self._work.set()
                     self.deliverer.stop()
                     await self._drain([*checkers, deliver])
-                    if self._web is not None:
-                        await self._web.close()
+                    if self._front is not None:
+                        await self._front.close()
                     for watch in watches:
                         watch.cancel()
         log.info("daemon_stopped")
@@ -320,8 +281,7 @@ class Daemon:
                     self.app.next_due = self._next_due
                     self.agenda = await self._plan(due_now=due_now)
                     self.deliverer = self._open_deliverer(store)
-                    self._pages = self._open_pages()
-                    self._readers = await self._open_readers()
+                    self._front = await self._open_front()
                     self.care = Care(
                         self.app,
                         self.config,
@@ -424,56 +384,36 @@ class Daemon:
 
     # --- pages and subscribers ---
 
-    def _open_pages(self) -> WebContext:
-        trials = Trials(
-            Path(self.config.watcher.database),
-            zone=lambda: self.config.watcher.timezone,
-            change=lambda trial: _changed(self.config, trial),
-        )
-        return WebContext(
-            config=self.config,
-            store=self.app.store,
-            rules=self.app.rules,
-            clock=self.clock,
-            metrics=self.metrics,
-            ledger=self._fetcher.ledger,
-            health=lambda: self.health.report(self.clock.now()),
-            mail_ready=self.deliverer.wake,
-            try_rule=lambda trial: trials.run(trial, self.clock.now()),
-        )
-
-    async def _open_readers(self) -> Readers | None:
-        """The subscribers of the channel that ``[web] subscribe`` names."""
-        settings = self.config.web
-        if not settings.enabled or settings.subscribe is None:
-            return None
-        tokens = await keys_of(self._pages)
-        return Readers(settings.subscribe, tokens, settings.public_url)
-
-    def _finish(self, records: Records, claimed: Claimed, now: datetime) -> Claimed | str:
-        """A message as its reader wants it now; those of the config pass as they are."""
-        return claimed if self._readers is None else self._readers.finish(records, claimed, now)
-
-    async def _hold_round(self) -> None:
-        """Fill the messages of subscribers whose hour has come; what fails is tried again."""
-        channel = self.config.web.subscribe
-        if self._readers is None or channel is None or not self._store_works.is_set():
-            return
-        most = self.config.channel(channel).max_papers
-        try:
-            held = await hold_round(self.app.store, channel, self.clock.now(), max_papers=most)
-        except StoreError as exc:
-            log.warning("task_failed", task="the round of subscribers", error=exc)
-            return
-        if held.mailed:
-            log.info("digest_due", channel=channel, readers=held.mailed)
-            self.deliverer.wake()
-
-    async def _open_web(self) -> Web | None:
-        """The pages, if ``[web]`` asks for them; ready before READY is said."""
+    async def _open_front(self) -> Front | None:
+        """Pages and subscribers, if ``[web]`` asks for them."""
         if not self.config.web.enabled:
             return None
-        return await start_web(self._pages)
+        from watcher.front import Front  # noqa: PLC0415 - see there
+        from watcher.web import WebContext  # noqa: PLC0415
+
+        front = Front(
+            WebContext(
+                config=self.config,
+                store=self.app.store,
+                rules=self.app.rules,
+                clock=self.clock,
+                metrics=self.metrics,
+                ledger=self._fetcher.ledger,
+                health=lambda: self.health.report(self.clock.now()),
+                mail_ready=self.deliverer.wake,
+            )
+        )
+        await front.use(self.config, self.app.rules)
+        return front
+
+    def _finish(self, records: Records, claimed: Claimed, now: datetime) -> Claimed | str:
+        """A message as its reader wants it now."""
+        return claimed if self._front is None else self._front.finish(records, claimed, now)
+
+    async def _hold_round(self) -> None:
+        """Fill the messages of subscribers whose hour has come."""
+        if self._front is not None and self._store_works.is_set():
+            await self._front.hold_round(self.clock.now())
 
     async def _deliver_loop(self) -> None:
         try:
@@ -723,8 +663,8 @@ class Daemon:
             self.health.forget_sources(frozenset(agenda.names()))
             self._work.set()
             self.app.plan = plan_of(config)
-            self._pages.use(config, rules)
-            self._readers = await self._open_readers()
+            if self._front is not None:
+                await self._front.use(config, rules)
             await self.deliverer.use(self.app.plan, channels, config.delivery)
             log.info("config_reloaded", sources=len(config.sources), rules=len(rules))
         notify("READY=1")

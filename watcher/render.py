@@ -1,12 +1,12 @@
-"""Mail bodies: a view to HTML by a template, and to plain text.
+"""Mail bodies: a view to HTML by a template.
 
 Pure but for reading template files. Owns escaping, inlining of styles and the limit on size.
-Must not decide what is told, or know MIME.
+Must not decide what is told, or know MIME. Its libraries are large: whoever may never write a
+mail imports it when one is to be written.
 """
 
 from __future__ import annotations
 
-import textwrap
 from functools import cache
 from pathlib import Path
 
@@ -17,12 +17,12 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from watcher.errors import ConfigError
 from watcher.model import Value
+from watcher.plain import render_text
 from watcher.sample import sample_views
-from watcher.view import EntryView, View, without_last, without_summaries
+from watcher.view import View, without_last, without_summaries
 
 HTML_LIMIT = 98_000
 """Bytes of HTML: a large mail provider hides what goes beyond 102 KB."""
-WIDTH = 76
 
 _FAULTS = (
     jinja2.TemplateError,
@@ -138,55 +138,3 @@ def check_template(path: Path) -> None:
 
 def _short(exc: Exception) -> str:
     return " ".join(str(exc).split())[:200] or type(exc).__name__
-
-
-def render_text(view: View) -> str:
-    """The text part, readable alone: every paper with its reasons and addresses."""
-    blocks = [_heading(view.subject, "=")]
-    blocks += [_wrap(line) for line in view.lines]
-    if view.is_quiet:
-        blocks.append("No paper was new or rising by your rules. The watcher is well.")
-    if view.link:
-        blocks.append(f"{view.link_text}:\n{view.link}" if view.link_text else view.link)
-    blocks += [_wrap(f"! {notice}", "  ") for notice in view.notices]
-    for section in view.sections:
-        blocks.append(_heading(section.title, "-"))
-        if section.note:
-            blocks.append(_wrap(section.note))
-        blocks += map(_entry_text, section.entries)
-    if view.more:
-        blocks.append("\n".join(filter(None, (view.more, view.more_url))))
-    return "\n\n".join(blocks + _footer(view)) + "\n"
-
-
-def _footer(view: View) -> list[str]:
-    lines = [_wrap(line) for line in view.footer]
-    if view.preferences_url:
-        lines.append(f"Less often, mute a topic, other settings:\n{view.preferences_url}")
-    if view.unsubscribe_url:
-        lines.append(f"Unsubscribe:\n{view.unsubscribe_url}")
-    # "-- " on a line of its own begins what mail programs show as a signature.
-    return ["-- \n" + "\n".join(lines)] if lines else []
-
-
-def _entry_text(entry: EntryView) -> str:
-    facts = " · ".join(filter(None, (entry.kind, entry.counts)))
-    people = " · ".join(filter(None, (entry.authors, entry.organization)))
-    lines = [_wrap(f"* {entry.title}", "  ")]
-    lines += [_wrap(f"  {line}", "  ") for line in (facts, people) if line]
-    lines += [_wrap(f"  > {reason}", "    ") for reason in entry.reasons]
-    if entry.summary:
-        lines.append(_wrap(f"  {entry.summary}", "  "))
-    links = (entry.url, entry.arxiv_url, entry.github_url)
-    return "\n".join([*lines, *(f"  {link}" for link in links if link)])
-
-
-def _heading(text: str, rule: str) -> str:
-    lines = _wrap(text)
-    return f"{lines}\n{rule * max(map(len, lines.splitlines()), default=0)}"
-
-
-def _wrap(text: str, indent: str = "") -> str:
-    return textwrap.fill(
-        text, WIDTH, subsequent_indent=indent, break_on_hyphens=False, break_long_words=False
-    )

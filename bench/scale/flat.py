@@ -31,12 +31,12 @@ from watcher.agenda import Target
 from watcher.channels import OPTIONS
 from watcher.clock import to_unix
 from watcher.config import parse
-from watcher.daemon import compile_rules
 from watcher.model import Snapshot
 from watcher.owed import plan_of
 from watcher.page import Page, unpack
 from watcher.reading import read_page
 from watcher.record import record_seen
+from watcher.rulebook import compile_rules
 from watcher.store import Records, open_records
 from watcher.visit import App, Memory, Visit
 

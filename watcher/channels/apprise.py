@@ -18,7 +18,7 @@ from watcher.config.settings import ChannelOptions
 from watcher.config.values import BadValue, read_text
 from watcher.errors import SendError
 from watcher.model import Message
-from watcher.render import render_text
+from watcher.plain import render_text
 from watcher.view import view_of
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S+")

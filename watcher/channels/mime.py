@@ -20,7 +20,6 @@ from watcher.config.settings import ChannelOptions, Fault
 from watcher.config.values import Mailbox
 from watcher.errors import ConfigError
 from watcher.model import Message, Value
-from watcher.render import check_template, render
 from watcher.text import clean, clip
 from watcher.view import View, view_of
 
@@ -67,6 +66,8 @@ def template_faults(options: ChannelOptions) -> tuple[Fault, ...]:
     """What is wrong with a channel's own template; its absence is noticed elsewhere."""
     if options.template is None or not options.template.is_file():
         return ()
+    from watcher.render import check_template  # noqa: PLC0415 - see there
+
     try:
         check_template(options.template)
     except ConfigError as exc:
@@ -80,6 +81,8 @@ def mime_bytes(message: Message, envelope: Envelope, *, now: datetime) -> bytes:
     The same message gives the same bytes (but for the boundary) in every attempt; ``now``
     dates letters, which have no time of their own.
     """
+    from watcher.render import render  # noqa: PLC0415 - see there
+
     view = view_of(message)
     body = render(view, envelope.template)
     mail = EmailMessage(policy=WIRE)

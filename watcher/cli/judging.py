@@ -60,7 +60,7 @@ def why(paper: str, rule_name: str | None, at: datetime | None, json_: bool) -> 
       watcher why 2611.04217 --rule alignment
       watcher why https://huggingface.co/papers/2611.04217 --at 2026-11-18T12:00
     """
-    from watcher.daemon import compile_rules
+    from watcher.rulebook import compile_rules
     from watcher.why import answers
 
     config = read_config()
@@ -231,7 +231,7 @@ def rules(json_: bool) -> int:
     Thresholds are those in force now: a rule with a budget learns them at each midnight, the
     usual votes are learnt on Mondays at 00:00 UTC from the records before.
     """
-    from watcher.daemon import compile_rules
+    from watcher.rulebook import compile_rules
 
     config = read_config()
     now = datetime.now(UTC)

@@ -31,7 +31,8 @@ from watcher.config import ChannelOptions, Config, Secret
 from watcher.errors import ConfigError, SendError, UnknownName
 from watcher.identity import digest_of
 from watcher.model import Letter, Message, MessageState
-from watcher.render import render, render_text
+from watcher.plain import render_text
+from watcher.render import render
 from watcher.store import Records
 from watcher.store.standing import ChannelState
 from watcher.view import view_of

@@ -109,8 +109,8 @@ def _test_series(series: Path, learn: Path | None, alerts: Path, *, json_: bool)
 def _test_rules(
     names: tuple[str, ...], other: Path | None, since: datetime | None, *, json_: bool
 ) -> int:
-    from watcher.daemon import compile_rules
     from watcher.hindsight import look_back
+    from watcher.rulebook import compile_rules
 
     rules_from, base = _configs(other)
     for name in names:

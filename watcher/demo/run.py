@@ -21,7 +21,7 @@ from watcher.accounting import footer_of
 from watcher.agenda import Agenda
 from watcher.channels import OPTIONS
 from watcher.config import Config, parse
-from watcher.daemon import compile_rules, fetch_options, open_channels
+from watcher.daemon import fetch_options, open_channels
 from watcher.deliver import Deliverer, Surroundings
 from watcher.demo.site import Fault, Incident, Site, serve
 from watcher.demo.world import World
@@ -29,6 +29,7 @@ from watcher.errors import WatcherError
 from watcher.fetch import Fetcher
 from watcher.model import CheckOutcome, Event, EventType
 from watcher.owed import plan_of
+from watcher.rulebook import compile_rules
 from watcher.store import Lock, Store, open_records
 from watcher.watch import App, Checked, check
 from watcher.web import WebContext

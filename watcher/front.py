@@ -1,0 +1,90 @@
+"""What readers come to: the pages of a running daemon, and the rounds of its subscribers.
+
+Owns what the pages are lent by the daemon, and the part of it that only ``[web]`` needs. Its
+imports are large: the daemon imports it when its config has ``[web]``. Must not visit or send.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+
+from watcher.config import Config
+from watcher.errors import StoreError
+from watcher.people import Readers, hold_round
+from watcher.rulebook import compile_rules
+from watcher.rules import Rule
+from watcher.store import Records
+from watcher.store.outbox import Claimed
+from watcher.telemetry import log
+from watcher.trials import Trials
+from watcher.web import Trial, Web, WebContext, start
+from watcher.web.app import keys_of
+
+
+def _changed(config: Config, trial: Trial) -> Rule:
+    """A rule of the config as a trial has it."""
+    changed = msgspec.structs.replace(
+        config.rule(trial.rule),
+        query=trial.query,
+        min_upvotes=trial.min_upvotes,
+        min_multiplier=trial.min_multiplier,
+    )
+    return compile_rules(msgspec.structs.replace(config, rules=(changed,)))[0]
+
+
+class Front:
+    """Pages and subscribers of one config, which ``use`` replaces."""
+
+    def __init__(self, context: WebContext) -> None:
+        """``context.mail_ready`` is called when there is something to send."""
+        trials = Trials(
+            Path(context.config.watcher.database),
+            zone=lambda: context.config.watcher.timezone,
+            change=lambda trial: _changed(context.config, trial),
+        )
+        context.try_rule = lambda trial: trials.run(trial, context.now)
+        self._context = context
+        self._readers: Readers | None = None
+        self._web: Web | None = None
+
+    async def use(self, config: Config, rules: tuple[Rule, ...]) -> None:
+        """Follow a config: its pages, and the subscribers of the channel it names."""
+        self._context.use(config, rules)
+        settings = config.web
+        if settings.subscribe is None:
+            self._readers = None
+        else:
+            tokens = await keys_of(self._context)
+            self._readers = Readers(settings.subscribe, tokens, settings.public_url)
+
+    async def open(self) -> None:
+        """Listen."""
+        self._web = await start(self._context)
+
+    async def close(self) -> None:
+        """Answer what is being asked, and listen no more."""
+        if self._web is not None:
+            await self._web.close()
+
+    def finish(self, records: Records, claimed: Claimed, now: datetime) -> Claimed | str:
+        """A message as its reader wants it now; those of the config pass as they are."""
+        return claimed if self._readers is None else self._readers.finish(records, claimed, now)
+
+    async def hold_round(self, now: datetime) -> None:
+        """Fill the messages of subscribers whose hour has come; what fails is tried again."""
+        config = self._context.config
+        channel = config.web.subscribe
+        if self._readers is None or channel is None:
+            return
+        most = config.channel(channel).max_papers
+        try:
+            held = await hold_round(self._context.store, channel, now, max_papers=most)
+        except StoreError as exc:
+            log.warning("task_failed", task="the round of subscribers", error=exc)
+            return
+        if held.mailed:
+            log.info("digest_due", channel=channel, readers=held.mailed)
+            self._context.mail_ready()
