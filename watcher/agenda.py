@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-from watcher.config import Config, Source, effective_intervals, host_of
+from watcher.config import Config, Source, effective_intervals, host_of, path_of
 from watcher.model import PageKind, Value
 from watcher.schedule import instant_of
 
@@ -318,10 +318,10 @@ def _past_day(source: Source, day: date, url: str) -> Target:
 
 def day_pages(source: Source) -> Callable[[date], str] | None:
     """How a daily source's page of a given day is addressed; None for other sources."""
-    parts = urlsplit(source.url)
-    path = parts.path.rstrip("/")
+    path, _ = path_of(source.url)
     if not path.endswith(("/api/daily_papers", "/papers")):
         return None
+    parts = urlsplit(source.url)
     query = dict(parse_qsl(parts.query))
     if path.endswith("/api/daily_papers") and not query.keys() & {"date", "week", "month", "sort"}:
         return lambda day: urlunsplit(

@@ -178,6 +178,7 @@ class Daemon:
                     # What is there by now stays there: the garbage collector need not walk it.
                     gc.collect()
                     gc.freeze()
+                    gc.enable()
                     self.health.begin()
                     log.info("daemon_ready", sources=len(self.config.sources))
                     await self._stop.wait()

@@ -26,6 +26,7 @@ from watcher.config.settings import (
     WebSettings,
     host_of,
     is_loopback_url,
+    path_of,
 )
 from watcher.config.surroundings import NOT_BUILT, Surroundings
 from watcher.config.values import EVERY_DAY, BadValue, Hours, Listen, Mailbox, Weekday
@@ -70,6 +71,7 @@ __all__ = [
     "not_active",
     "parse",
     "parse_in",
+    "path_of",
     "reference",
     "render",
 ]

@@ -10,14 +10,14 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable
 from datetime import timedelta
-from urllib.parse import urlsplit
+from functools import lru_cache
 
 from watcher.config.nearest import nearest
 from watcher.config.reading import Draft
 from watcher.config.report import Report
-from watcher.config.settings import host_of, is_loopback_url
+from watcher.config.settings import host_of, hostname_of, is_loopback_url, path_of
 from watcher.config.surroundings import Surroundings
-from watcher.config.values import shown
+from watcher.config.values import is_loopback, shown
 from watcher.errors import QueryError
 from watcher.model import PageKind
 
@@ -70,9 +70,8 @@ def is_daily(url: str | None, kind: PageKind | None) -> bool:
     """Whether a source is the list of the current day, whose earlier days can be followed."""
     if kind is not None:
         return kind is PageKind.DAILY
-    parts = urlsplit(url or "")
-    path = parts.path.rstrip("/")
-    return path.endswith(("/papers", "/daily_papers")) and not parts.query
+    path, query = path_of(url or "")
+    return path.endswith(("/papers", "/daily_papers")) and not query
 
 
 def check_source(draft: Draft, drafts: Drafts, report: Report) -> None:
@@ -83,7 +82,7 @@ def check_source(draft: Draft, drafts: Drafts, report: Report) -> None:
     if every < LEAST_INTERVAL and not is_loopback_url(url):
         key = "every" if "every" in draft.given else ""
         report.problem(draft.place, key, "must be at least 1m; less only for loopback addresses")
-    if _is_private(url) and not drafts.tables["fetch"]["allow_private"]:
+    if _is_private(hostname_of(url)) and not drafts.tables["fetch"]["allow_private"]:
         report.warning(
             draft.place, "url", "is a private address; it is refused without [fetch] allow_private"
         )
@@ -91,10 +90,10 @@ def check_source(draft: Draft, drafts: Drafts, report: Report) -> None:
         report.warning(draft.place, "follow", 'is ignored: not a daily list (say kind = "daily")')
 
 
-def _is_private(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
+@lru_cache(maxsize=1024)
+def _is_private(host: str) -> bool:
     if not (":" in host or host[-1:].isdigit()):  # a name, which only the guard can look up
-        return is_loopback_url(url)
+        return is_loopback(host)
     try:
         return not ipaddress.ip_address(host).is_global
     except ValueError:

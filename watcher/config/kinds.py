@@ -233,6 +233,12 @@ def keys_of(struct: type[msgspec.Struct]) -> tuple[Key, ...]:
     return tuple(_key(f) for f in fields if UNSET not in _notes(f.type))
 
 
+@cache
+def spellings_of(struct: type[msgspec.Struct]) -> Mapping[str, Key]:
+    """How the keys of a table may be written, each with its key."""
+    return {name: key for key in keys_of(struct) for name in key.spellings}
+
+
 def _key(field: msgspec.structs.FieldInfo) -> Key:
     core = _core(field.type)
     required = field.default is msgspec.NODEFAULT and field.default_factory is msgspec.NODEFAULT

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from watcher.config.kinds import DATABASE, Key, keys_of
+from watcher.config.kinds import DATABASE, Key, keys_of, spellings_of
 from watcher.config.nearest import nearest
 from watcher.config.report import Place, Report
 from watcher.config.surroundings import Surroundings
@@ -69,13 +69,13 @@ class Reader:
             self.report.problem(draft.place, "", f"is not a table but {shown(table)}")
             draft.broken.update(draft.values)
             return draft
-        keys = keys_of(draft.struct)
-        known = {name: key for key in keys for name in key.spellings}
-        for name in table:
+        given, known = table.keys(), spellings_of(draft.struct)
+        for name in given:
             if name not in known:
                 self.report.problem(draft.place, name, self._unknown(name, tuple(known)))
-        for key in keys:
-            self._key(table, key, draft)
+        for key in keys_of(draft.struct):
+            if key.required or not given.isdisjoint(key.spellings):
+                self._key(table, key, draft)
         return draft
 
     def _unknown(self, name: str, known: tuple[str, ...]) -> str:

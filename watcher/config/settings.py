@@ -8,8 +8,10 @@ The second part of an annotation is the kind of value, the text is the documenta
 
 from __future__ import annotations
 
+import re
 from datetime import time, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, TypeVar
 from urllib.parse import urlsplit
@@ -362,12 +364,39 @@ def _named(things: tuple[_Named, ...], name: str, noun: str) -> _Named:
 
 def host_of(url: str) -> str:
     """Host of a checked address, with its port when it is not the scheme's own."""
-    parts = urlsplit(url)
+    return _place(_origin(url))[1]
+
+
+def hostname_of(url: str) -> str:
+    """Host of a checked address, without a port."""
+    return _place(_origin(url))[0]
+
+
+def path_of(url: str) -> tuple[str, str]:
+    """Path (without a slash at its end) and query of a checked address."""
+    path, _, query = url[len(_origin(url)) :].partition("#")[0].partition("?")
+    return path.rstrip("/"), query
+
+
+_ORIGIN = re.compile(r"(?:[^/?#]*//)?[^/?#]*")
+
+
+def _origin(url: str) -> str:
+    """Scheme and host of an address: what stands before its path."""
+    match = _ORIGIN.match(url)
+    return match[0] if match else ""
+
+
+@lru_cache(maxsize=1024)
+def _place(origin: str) -> tuple[str, str]:
+    """Host name, and host as limits count it: thousands of sources are of a few hosts."""
+    parts = urlsplit(origin)
     usual = {"http": 80, "https": 443}.get(parts.scheme)
-    host = (parts.hostname or "").rstrip(".")
-    return host if parts.port in (None, usual) else f"{host}:{parts.port}"
+    name = parts.hostname or ""
+    host = name.rstrip(".")
+    return name, host if parts.port in (None, usual) else f"{host}:{parts.port}"
 
 
 def is_loopback_url(url: str) -> bool:
     """Whether a checked address can only be this machine."""
-    return is_loopback(urlsplit(url).hostname or "")
+    return is_loopback(hostname_of(url))

@@ -14,6 +14,7 @@ import unicodedata
 from datetime import time, timedelta
 from email.utils import formataddr
 from enum import IntEnum
+from functools import lru_cache
 from urllib.parse import SplitResult, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
@@ -301,6 +302,7 @@ def read_zone(value: object) -> ZoneInfo:
         ) from None
 
 
+@lru_cache(maxsize=1024)
 def is_loopback(host: str) -> bool:
     """Whether a host name or literal address can only be this machine."""
     if host.lower() == "localhost" or host.lower().endswith(".localhost"):
@@ -349,6 +351,7 @@ def read_base_url(value: object) -> str:
     return url.rstrip("/")
 
 
+@lru_cache(maxsize=1024)
 def _is_address(text: str) -> bool:
     try:
         ipaddress.ip_address(text)
