@@ -18,7 +18,7 @@ LAYERS = {
         "rulebook", "rules", "sample", "schedule", "series", "text", "view", "wants", "wire",
     },
     2: {
-        "archive", "channels", "fetch", "service", "store", "telemetry",
+        "archive", "channels", "fetch", "process", "service", "store", "telemetry",
     },
     3: {
         "accounting", "backtest", "care", "crosscheck", "deliver", "health", "heartbeat", "hearing", "hindsight",

@@ -171,3 +171,12 @@ def test_where_targets_are_too_many_nobody_has_a_memo_for_a_day() -> None:
     assert last is None
     assert memos.of("a", AT + timedelta(hours=23)) is None
     assert memos.of("a", AT + timedelta(hours=25)) is not None
+
+
+def test_where_too_many_targets_are_expected_nobody_begins_a_memo() -> None:
+    memos = Memos(2)
+    memos.expect(2, AT)
+    assert memos.of("a", AT) is not None
+    memos.expect(3, AT)
+    assert memos.of("a", AT) is None
+    assert memos.of("a", AT + timedelta(hours=25)) is not None

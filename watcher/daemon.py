@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import os
 import signal
 import threading
@@ -25,6 +24,7 @@ from apscheduler.events import EVENT_JOB_ERROR
 from apscheduler.executors.asyncio import AsyncIOExecutor
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
+from watcher import process
 from watcher.accounting import footer_of, missed_days
 from watcher.agenda import Agenda, Target
 from watcher.care import Care, keeper_of, with_backup
@@ -175,10 +175,7 @@ class Daemon:
                         group.create_task(self.care.run()),
                         group.create_task(self.heartbeat.run()),
                     ]
-                    # What is there by now stays there: the garbage collector need not walk it.
-                    gc.collect()
-                    gc.freeze()
-                    gc.enable()
+                    process.built()
                     self.health.begin()
                     log.info("daemon_ready", sources=len(self.config.sources))
                     await self._stop.wait()
@@ -281,6 +278,7 @@ class Daemon:
                     self.app.keeper = keeper_of(self.config)
                     self.app.next_due = self._next_due
                     self.agenda = await self._plan(due_now=due_now)
+                    self.app.memos.expect(len(self.agenda), self.clock.now())
                     self.deliverer = self._open_deliverer(store)
                     self._front = await self._open_front()
                     self.care = Care(
@@ -661,6 +659,7 @@ class Daemon:
             # No await from here on: a visit must not end between the two agendas.
             agenda.take_over(self.agenda, self.clock.now())
             self.agenda = agenda
+            self.app.memos.expect(len(agenda), self.clock.now())
             self.health.forget_sources(frozenset(agenda.names()))
             self._work.set()
             self.app.plan = plan_of(config)

@@ -24,6 +24,7 @@ SMALL = 8
 """A page of fewer papers may show quite others half an hour later."""
 
 _UNKNOWN = -1
+_MOST = 2**31 - 1
 
 
 # --- what is remembered of a source ----------------------------------------------------------
@@ -59,8 +60,8 @@ def reference_of(snapshot: Snapshot) -> Reference:
         reader=snapshot.reader,
         ids=array.array("q", [hash(card.paper_id) for card in cards]),
         titles=array.array("q", [hash(card.title) for card in cards]),
-        upvotes=array.array("q", [_number(card.upvotes) for card in cards]),
-        stars=array.array("q", [_number(card.stars) for card in cards]),
+        upvotes=array.array("i", [_number(card.upvotes) for card in cards]),
+        stars=array.array("i", [_number(card.stars) for card in cards]),
         cards=len(snapshot.cards),
     )
 
@@ -80,14 +81,14 @@ def remembered_reference(
         listed_on=listed_on,
         ids=array.array("q", [hash(name) for name, _, _ in known]),
         titles=array.array("q"),
-        upvotes=array.array("q", [_number(upvotes) for _, upvotes, _ in known]),
-        stars=array.array("q", [_number(stars) for _, _, stars in known]),
+        upvotes=array.array("i", [_number(upvotes) for _, upvotes, _ in known]),
+        stars=array.array("i", [_number(stars) for _, _, stars in known]),
         cards=len(papers),
     )
 
 
 def _number(value: int | None) -> int:
-    return _UNKNOWN if value is None else value
+    return _UNKNOWN if value is None else min(value, _MOST)
 
 
 # --- quarantine ------------------------------------------------------------------------------

@@ -30,6 +30,8 @@ PROBED = 2
 """Cards read beside the island at a thorough look."""
 THOROUGH = 300
 """Seconds between two thorough looks: at usual intervals every visit is one."""
+_LARGE = 10_000
+"""An island of fewer bytes may stay in a page whose cards are read."""
 _SHRUNK = 0.8
 """A page with fewer papers than this share of its last is looked at twice."""
 COMPARE_EVERY = timedelta(hours=1)
@@ -74,8 +76,8 @@ def read_page(
         portrait=memory.portrait,
     )
     if mark is not None and mark == memory.island:
-        return _unchanged(page, memory, fresh, now)
-    look = Look(sent, page, target, means, front)
+        return _unchanged(page, memory, fresh, now, island)
+    look = Look(sent, page, target, means, front, island)
     look.read(now, tag)
     return _look(look, memory, fresh)
 
@@ -83,17 +85,27 @@ def read_page(
 class Look:
     """A page while it is looked at."""
 
-    __slots__ = ("front", "means", "page", "sent", "snapshot", "target")
+    __slots__ = ("front", "island", "means", "page", "sent", "snapshot", "target")
 
     snapshot: Snapshot
 
-    def __init__(self, sent: Page, page: Page, target: Target, means: Means, front: bytes) -> None:
+    def __init__(
+        self,
+        sent: Page,
+        page: Page,
+        target: Target,
+        means: Means,
+        front: bytes,
+        island: bytes | None,
+    ) -> None:
         self.sent = sent
         self.page = page
         self.target = target
         self.means = means
         self.front = front
         """See ``first_cards``."""
+        self.island = island
+        """As it is written, entities and all."""
 
     def read(self, now: datetime, tag: Tag | None) -> None:
         """Bytes to a snapshot; raises ParseError. ``tag`` is the island's, if there is one."""
@@ -125,7 +137,7 @@ def _look(look: Look, memory: Memory, fresh: Memory) -> Seen:
     agrees = thorough and _probe(look, same=fresh.form == memory.agreed)
     by_cards = None
     if (thorough and not agrees) or _wants_cards(look, memory, portrait, odd=bool(odd)):
-        by_cards = _by_cards(look.page, snapshot)
+        by_cards = _by_cards(look.page, snapshot, look.island)
     seen_twice = None if isinstance(by_cards, str) else by_cards
     doubts = doubt.contradictions(snapshot, memory.reference, seen_twice)
     if doubts:
@@ -225,14 +237,19 @@ def _shows_votes(first: bytes, snapshot: Snapshot) -> bool:
     return all(b">%d<" % (card.upvotes or 0) in first for card in snapshot.cards[:PROBED])
 
 
-def _by_cards(page: Page, snapshot: Snapshot) -> Snapshot | str:
+def _by_cards(page: Page, snapshot: Snapshot, island: bytes | None) -> Snapshot | str:
+    """What the cards say, or why they cannot be read. The island, half of the page, is cut out
+    before: the cards do not know it, and a tree of it costs time and memory."""
+    body = page.body.replace(island, b"", 1) if island and len(island) > _LARGE else page.body
     try:
-        return readers.parse(page.body, url=page.url, at=snapshot.taken_at, reader=ReaderName.CARDS)
+        return readers.parse(body, url=page.url, at=snapshot.taken_at, reader=ReaderName.CARDS)
     except ParseError as exc:
         return str(exc)
 
 
-def _unchanged(page: Page, memory: Memory, fresh: Memory, now: datetime) -> Seen:
+def _unchanged(
+    page: Page, memory: Memory, fresh: Memory, now: datetime, island: bytes | None
+) -> Seen:
     """The island is what it was; are the cards?"""
     portrait = portrait_of(memory)
     same = memory.form in (0, fresh.form)
@@ -242,7 +259,7 @@ def _unchanged(page: Page, memory: Memory, fresh: Memory, now: datetime) -> Seen
         snapshot = readers.parse(page.body, url=page.url, at=now)
     except ParseError:
         return still(fresh, now)
-    return still(fresh, now, drift.cards_oddities(snapshot, _by_cards(page, snapshot)))
+    return still(fresh, now, drift.cards_oddities(snapshot, _by_cards(page, snapshot, island)))
 
 
 def still(memory: Memory, now: datetime, on_cards: tuple[Finding, ...] | None = None) -> Seen:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 from pathlib import Path
 
 import click
 from rich.markup import escape
 
+from watcher import process
 from watcher.cli import TEMPORARY
 from watcher.cli.common import (
     as_json,
@@ -42,7 +42,7 @@ def run() -> int:
     SIGTERM or Ctrl-C ends it within seconds, a second one at once; SIGHUP reads the config
     anew. Logs go to stderr, as JSON when that is no terminal.
     """
-    gc.disable()  # a start makes no garbage; the daemon turns it on when it is ready
+    process.begin()
     from watcher.daemon import Daemon
     from watcher.telemetry import log
 

@@ -226,6 +226,12 @@ class Memos:
         self._memos[target] = (memo, now)
         return memo
 
+    def expect(self, targets: int, now: datetime) -> None:
+        """So many targets will be visited: when they are too many, nobody need begin."""
+        if targets > self._limit:
+            self._memos.clear()
+            self._crowded_until = now + _UNUSED
+
     def _is_crowded(self, now: datetime) -> bool:
         if self._crowded_until and now < self._crowded_until:
             return True

@@ -216,7 +216,7 @@ def _open(path: Path) -> Database:
     conn.execute("pragma synchronous = full")
     conn.execute("pragma foreign_keys = on")
     conn.execute("pragma temp_store = memory")
-    conn.execute("pragma cache_size = -8000")
+    conn.execute("pragma cache_size = -4000")
     # A visit touches a leaf for each paper or two, the next one of the source the same ones:
     # the longer the log, the rarer each is copied back. 16 MB.
     conn.execute("pragma wal_autocheckpoint = 4000")
@@ -225,7 +225,7 @@ def _open(path: Path) -> Database:
         if got != wanted:
             conn.close()
             raise StoreError(f"{path}: {pragma} is {got}, needs {wanted}", retryable=False)
-    return Database(conn, recursive_triggers=False)
+    return Database(conn, recursive_triggers=False, execute_plugins=False)
 
 
 def _retry_wal(conn: sqlite3.Connection) -> None:
@@ -291,7 +291,7 @@ def open_copy(path: Path) -> Database:
     """
     with translated(path):
         _check_file(path)
-        copy = Database(_open_unlocked(path), recursive_triggers=False)
+        copy = Database(_open_unlocked(path), recursive_triggers=False, execute_plugins=False)
         try:
             _check_version(copy, path)
         except BaseException:

@@ -26,7 +26,7 @@ _encode = msgspec.json.Encoder().encode
 
 _LOOKED_BACK = HOUR + 600
 """Seconds that are read: visits are not written down in the order they began."""
-RECENT = 4_000
+RECENT = 2_500
 """Papers kept in hand between visits, at about a kilobyte each."""
 
 _LOOK = "at, source, upvotes, comments, stars"

@@ -1,0 +1,38 @@
+"""What a long life asks of Python and the C library, seen from a process of its own."""
+
+import subprocess
+import sys
+
+PROGRAM = """
+import gc, threading
+from watcher import process
+process.begin()
+assert not gc.isenabled()
+big = [bytearray(1000) for _ in range(1000)]
+thread = threading.Thread(target=lambda: big.extend(bytes(100_000) for _ in range(9)))
+thread.start(); thread.join()
+process.built()
+assert gc.isenabled() and gc.get_freeze_count() > 0
+print(len(big))
+"""
+
+
+def test_a_process_begins_without_garbage_collection_and_goes_on_with_it():
+    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "1009\n", "")
+
+
+def test_another_c_library_is_left_alone(monkeypatch):
+    import gc
+
+    from watcher import process
+
+    class Nothing:
+        """A C library without mallopt."""
+
+    monkeypatch.setattr(process.ctypes, "CDLL", lambda _: Nothing())
+    process.begin()
+    assert not gc.isenabled()
+    process.built()
+    assert gc.isenabled()
+    gc.unfreeze()
