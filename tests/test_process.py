@@ -1,7 +1,10 @@
 """What a long life asks of Python and the C library, seen from a process of its own."""
 
+import gc
 import subprocess
 import sys
+
+from watcher import process
 
 PROGRAM = """
 import gc, threading
@@ -18,15 +21,12 @@ print(len(big))
 
 
 def test_a_process_begins_without_garbage_collection_and_goes_on_with_it():
-    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True)
+    command = [sys.executable, "-c", PROGRAM]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (0, "1009\n", "")
 
 
 def test_another_c_library_is_left_alone(monkeypatch):
-    import gc
-
-    from watcher import process
-
     class Nothing:
         """A C library without mallopt."""
 

@@ -10,9 +10,11 @@ from __future__ import annotations
 import array
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
+from itertools import compress
+from operator import sub
 
 from watcher.clock import to_unix
-from watcher.model import PageKind, ReaderName, Snapshot, Value
+from watcher.model import Columns, PageKind, ReaderName, Snapshot, Value, columns_of
 
 SAME_DAY = 86_400
 """Seconds for which a page may be held against what it showed; after that it may be another."""
@@ -23,6 +25,8 @@ LEAST = 5
 SMALL = 8
 """A page of fewer papers may show quite others half an hour later."""
 
+_FALL, _LEAP = 3, 50
+"""Votes that fall or rise by no more are nothing odd."""
 _UNKNOWN = -1
 _MOST = 2**31 - 1
 
@@ -50,18 +54,21 @@ class Reference(Value, frozen=True, kw_only=True):
     """All cards, those without an id too."""
 
 
-def reference_of(snapshot: Snapshot) -> Reference:
+def reference_of(snapshot: Snapshot, columns: Columns | None = None) -> Reference:
     """A judged snapshot as the next one will be held against it."""
-    cards = [card for card in snapshot.cards if card.paper_id]
+    columns = columns or columns_of(snapshot)
+    named = columns["paper_id"]
+    if not all(named):
+        columns = {name: tuple(compress(values, named)) for name, values in columns.items()}
     return Reference(
         at=to_unix(snapshot.taken_at),
         kind=snapshot.kind,
         listed_on=snapshot.listed_on,
         reader=snapshot.reader,
-        ids=array.array("q", [hash(card.paper_id) for card in cards]),
-        titles=array.array("q", [hash(card.title) for card in cards]),
-        upvotes=array.array("i", [_number(card.upvotes) for card in cards]),
-        stars=array.array("i", [_number(card.stars) for card in cards]),
+        ids=array.array("q", map(hash, columns["paper_id"])),
+        titles=array.array("q", map(hash, columns["title"])),
+        upvotes=array.array("i", _numbers(columns["upvotes"])),
+        stars=array.array("i", _numbers(columns["stars"])),
         cards=len(snapshot.cards),
     )
 
@@ -81,53 +88,64 @@ def remembered_reference(
         listed_on=listed_on,
         ids=array.array("q", [hash(name) for name, _, _ in known]),
         titles=array.array("q"),
-        upvotes=array.array("i", [_number(upvotes) for _, upvotes, _ in known]),
-        stars=array.array("i", [_number(stars) for _, _, stars in known]),
+        upvotes=array.array("i", _numbers(upvotes for _, upvotes, _ in known)),
+        stars=array.array("i", _numbers(stars for _, _, stars in known)),
         cards=len(papers),
     )
 
 
-def _number(value: int | None) -> int:
-    return _UNKNOWN if value is None else min(value, _MOST)
+def _numbers(values: Iterable[int | None]) -> list[int]:
+    return [_UNKNOWN if value is None else min(value, _MOST) for value in values]
 
 
 # --- quarantine ------------------------------------------------------------------------------
 
 
 def contradictions(
-    snapshot: Snapshot, reference: Reference | None, by_cards: Snapshot | None = None
+    snapshot: Snapshot,
+    reference: Reference | None,
+    by_cards: Snapshot | None = None,
+    *,
+    columns: Columns | None = None,
+    fresh: Reference | None = None,
 ) -> tuple[str, ...]:
     """Why a page must not be judged; empty when it may be.
 
-    ``by_cards`` is the same page read by its cards, when that was done. What rests on the
-    past lapses with time: after a day a page may show other papers, after a week other counts.
+    ``by_cards`` is the same page read by its cards, when that was done; ``columns`` and
+    ``fresh`` are the snapshot's own, where the caller has them. What rests on the past lapses
+    with time: after a day a page may show other papers, after a week other counts.
     """
-    found = [*_with_itself(snapshot)]
+    columns = columns or columns_of(snapshot)
+    found = [*_with_itself(snapshot, columns)]
     if by_cards is not None:
         found += _with_its_cards(snapshot, by_cards)
     if reference is not None:
-        age = to_unix(snapshot.taken_at) - reference.at
+        fresh = fresh or reference_of(snapshot, columns)
+        age = fresh.at - reference.at
         if 0 <= age <= LONG:
-            found += _with_its_counts(snapshot, reference)
+            found += _with_its_counts(fresh, reference)
         if 0 <= age <= SAME_DAY:
-            found += _with_its_past(snapshot, reference)
+            found += _with_its_past(snapshot, fresh, reference)
     return tuple(found)
 
 
-def _with_itself(snapshot: Snapshot) -> Iterable[str]:
-    cards = snapshot.cards
-    ids = [card.paper_id for card in cards if card.paper_id]
+def _with_itself(snapshot: Snapshot, columns: Columns) -> Iterable[str]:
+    cards = len(snapshot.cards)
+    ids = [name for name in columns["paper_id"] if name]
     if len(ids) >= LEAST and len(set(ids)) < 0.7 * len(ids):
         yield f"{len(ids) - len(set(ids))} of {len(ids)} cards repeat a paper"
     tomorrow = (snapshot.taken_at + timedelta(days=2)).date()
-    ahead = sum(
-        1
-        for card in cards
-        if (card.published_on is not None and card.published_on > tomorrow)
-        or (card.listed_on is not None and card.listed_on > tomorrow)
-    )
-    if ahead >= LEAST and ahead > len(cards) / 2:
-        yield f"{ahead} of {len(cards)} papers are dated in the future"
+    dates = [
+        day
+        for day in (*columns["published_on"], *columns["listed_on"])
+        if day is not None and day > tomorrow
+    ]
+    if len(dates) < LEAST:
+        return
+    both = zip(columns["published_on"], columns["listed_on"], strict=True)
+    ahead = sum(1 for days in both if any(day is not None and day > tomorrow for day in days))
+    if ahead >= LEAST and ahead > cards / 2:
+        yield f"{ahead} of {cards} papers are dated in the future"
 
 
 def _with_its_cards(snapshot: Snapshot, by_cards: Snapshot) -> Iterable[str]:
@@ -139,23 +157,22 @@ def _with_its_cards(snapshot: Snapshot, by_cards: Snapshot) -> Iterable[str]:
         yield f"{only_theirs} of {len(theirs)} papers among the cards are not in the island"
 
 
-def _with_its_past(snapshot: Snapshot, reference: Reference) -> Iterable[str]:
+def _with_its_past(snapshot: Snapshot, fresh: Reference, reference: Reference) -> Iterable[str]:
     """The same page, earlier that day. A page of another day says nothing about this one."""
     if reference.cards < SMALL:
         return
-    ago = _ago(snapshot, reference)
+    ago = _ago(fresh, reference)
     if snapshot.kind is not None and reference.kind not in (None, snapshot.kind):
         yield f"it is a {snapshot.kind} page, {ago} it was a {reference.kind} page"
         return
     if _began_anew(snapshot, reference):
         return
-    now, before = len(snapshot.cards), reference.cards
-    nameless = sum(card.paper_id is None for card in snapshot.cards)
+    now, before = fresh.cards, reference.cards
+    nameless = now - len(fresh.ids)
     if len(reference.ids) > 0.8 * before and nameless > 0.5 * now and nameless >= 3:
         yield f"{nameless} of {now} papers have no id, {ago} nearly all had one"
         return
-    ids = {hash(card.paper_id) for card in snapshot.cards if card.paper_id}
-    kept = len(ids.intersection(reference.ids))
+    kept = len(set(fresh.ids).intersection(reference.ids))
     if now < 0.5 * before and kept < 0.5 * before:
         yield f"it shows {now} papers, {ago} it showed {before}"
     elif kept < 0.1 * len(reference.ids) and now < 3 * before and nameless < now / 2:
@@ -175,35 +192,45 @@ def _began_anew(snapshot: Snapshot, reference: Reference) -> bool:
     return snapshot.kind in (None, PageKind.DAILY) and now != then
 
 
-def _with_its_counts(snapshot: Snapshot, reference: Reference) -> Iterable[str]:
+def _with_its_counts(fresh: Reference, reference: Reference) -> Iterable[str]:
     """The same papers, other titles; or votes that fell or leapt, which all at once they never
     do."""
+    if fresh.ids == reference.ids and _is_calm(fresh, reference):
+        return
     place = dict(zip(reference.ids, range(len(reference.ids)), strict=True))
-    both = [
-        (card, i)
-        for card in snapshot.cards
-        if card.paper_id and (i := place.get(hash(card.paper_id))) is not None
-    ]
+    both = [(i, then) for i, then in enumerate(map(place.get, fresh.ids)) if then is not None]
     if len(both) < LEAST:
         return
-    ago = _ago(snapshot, reference)
-    if reference.reader is snapshot.reader:
-        other = len([1 for card, i in both if hash(card.title) != reference.titles[i]])
+    ago = _ago(fresh, reference)
+    if reference.reader is fresh.reader:
+        titles, known = fresh.titles, reference.titles
+        other = len([1 for i, then in both if titles[i] != known[then]])
         if other > len(both) / 2:
             yield f"{other} of {len(both)} papers have another title than {ago}"
-    for field, before in (("upvotes", reference.upvotes), ("stars", reference.stars)):
-        pairs = [
-            (old, value)
-            for card, i in both
-            if (value := getattr(card, field)) is not None and (old := before[i]) != _UNKNOWN
-        ]
-        fell = len([1 for old, value in pairs if value < old - 3 and value < 0.9 * old])
-        leapt = len([1 for old, value in pairs if value > 10 * old + 50])
+    for field, now, before in (
+        ("upvotes", fresh.upvotes, reference.upvotes),
+        ("stars", fresh.stars, reference.stars),
+    ):
+        counted = [(before[then], now[i]) for i, then in both]
+        pairs = [(old, value) for old, value in counted if _UNKNOWN not in (old, value)]
+        fell = len([1 for old, value in pairs if value < old - _FALL and value < 0.9 * old])
+        leapt = len([1 for old, value in pairs if value > 10 * old + _LEAP])
         for count, word in ((fell, "fell"), (leapt, "leapt up")):
             if count >= LEAST and count > len(pairs) / 2:
                 yield f"{field} of {count} of {len(pairs)} papers {word} since {ago}"
 
 
-def _ago(snapshot: Snapshot, reference: Reference) -> str:
-    minutes = max(0, to_unix(snapshot.taken_at) - reference.at) // 60
+def _is_calm(fresh: Reference, reference: Reference) -> bool:
+    """Whether the same papers in the same order surely have nothing odd: the usual case."""
+    if reference.reader is fresh.reader and fresh.titles != reference.titles:
+        return False
+    moved = [
+        *map(sub, fresh.upvotes, reference.upvotes),
+        *map(sub, fresh.stars, reference.stars),
+    ]
+    return not moved or (min(moved) >= -_FALL and max(moved) <= _LEAP)
+
+
+def _ago(fresh: Reference, reference: Reference) -> str:
+    minutes = max(0, fresh.at - reference.at) // 60
     return f"{minutes} min ago" if minutes < 120 else f"{minutes // 60} h ago"

@@ -16,7 +16,7 @@ import msgspec
 
 from watcher.clock import to_unix
 from watcher.identity import normalise_title
-from watcher.model import Card, ReaderName, Snapshot, Value
+from watcher.model import Card, Columns, ReaderName, Snapshot, Value, columns_of
 
 DAY = 86_400
 LEAST = 5
@@ -101,15 +101,16 @@ class Finding(Value, frozen=True, kw_only=True):
     what: str
 
 
-def medians(snapshot: Snapshot) -> dict[str, float]:
+def medians(snapshot: Snapshot, columns: Columns | None = None) -> dict[str, float]:
     """The middle count, or the middle length of a text, of the cards that carry it."""
+    columns = columns or columns_of(snapshot)
     found = {}
     for field in (*_NUMBERS, *_LENGTHS):
         if field not in snapshot.shows:
             continue
-        values = [value for card in snapshot.cards if (value := getattr(card, field)) is not None]
+        values = [value for value in columns[field] if value is not None]
         if len(values) >= LEAST:
-            sized = sorted(len(v) if isinstance(v, str) else v for v in values)
+            sized = sorted(map(len, values) if field in _LENGTHS else values)
             found[field] = float(sized[len(sized) // 2])
     return found
 

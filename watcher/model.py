@@ -9,8 +9,10 @@ store holds millions of them.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date, datetime
 from enum import StrEnum
+from typing import Any
 
 import msgspec
 
@@ -152,6 +154,21 @@ class Snapshot(Value, frozen=True, kw_only=True):
     warnings: tuple[str, ...] = ()
     query: str | None = None
     """What a search page searched for."""
+
+
+Columns = Mapping[str, tuple[Any, ...]]
+"""The fields of cards by name, each with one value per card."""
+
+
+def columns_of(snapshot: Snapshot) -> Columns:
+    """A snapshot's cards turned on their side, for whoever looks at fields and not at cards."""
+    rows = map(msgspec.structs.astuple, snapshot.cards)
+    fields = Card.__struct_fields__
+    return (
+        dict(zip(fields, zip(*rows, strict=True), strict=True))
+        if snapshot.cards
+        else dict.fromkeys(fields, ())
+    )
 
 
 class Counts(Value, frozen=True, kw_only=True):

@@ -20,7 +20,7 @@ from watcher.archive import Keeper
 from watcher.clock import to_unix
 from watcher.drift import Finding, Portrait
 from watcher.errors import ParseError
-from watcher.model import PageKind, ReaderName, Snapshot
+from watcher.model import PageKind, ReaderName, Snapshot, columns_of
 from watcher.page import Page, Validators, unpack
 from watcher.readers import Memo, Tag
 from watcher.store import Records
@@ -128,18 +128,22 @@ class Look:
 
 def _look(look: Look, memory: Memory, fresh: Memory) -> Seen:
     """Doubt a page, then see whether it looks as usual."""
-    snapshot, fills = look.snapshot, readers.fill(look.snapshot)
+    snapshot, columns = look.snapshot, columns_of(look.snapshot)
+    fills = readers.fill(snapshot, columns)
     portrait = portrait_of(memory)
     at = to_unix(snapshot.taken_at)
     thorough = bool(portrait.drifts) or not 0 <= at - memory.looked_at < THOROUGH
-    middles = drift.medians(snapshot) if thorough else {}
+    middles = drift.medians(snapshot, columns) if thorough else {}
     odd = drift.oddities(portrait, snapshot, fills, middles)
     agrees = thorough and _probe(look, same=fresh.form == memory.agreed)
     by_cards = None
     if (thorough and not agrees) or _wants_cards(look, memory, portrait, odd=bool(odd)):
         by_cards = _by_cards(look.page, snapshot, look.island)
     seen_twice = None if isinstance(by_cards, str) else by_cards
-    doubts = doubt.contradictions(snapshot, memory.reference, seen_twice)
+    reference = doubt.reference_of(snapshot, columns)
+    doubts = doubt.contradictions(
+        snapshot, memory.reference, seen_twice, columns=columns, fresh=reference
+    )
     if doubts:
         return Seen(memory=memory, snapshot=snapshot, doubts=doubts, page=look.keep(doubts[0]))
     if thorough or odd or by_cards is not None:
@@ -156,7 +160,7 @@ def _look(look: Look, memory: Memory, fresh: Memory) -> Seen:
         kept = look.keep(f"{odd_one.name} {odd_one.what.replace('|', '')}") or kept
     memory = msgspec.structs.replace(
         fresh,
-        reference=doubt.reference_of(snapshot),
+        reference=reference,
         portrait=_encode(scrutiny.portrait) if scrutiny.portrait != portrait else memory.portrait,
         looked_at=at if thorough else memory.looked_at,
         agreed=fresh.form if agrees else memory.agreed,

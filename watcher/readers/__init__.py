@@ -15,7 +15,7 @@ from typing import Protocol
 import msgspec
 
 from watcher.errors import ParseError
-from watcher.model import Card, PageKind, ReaderName, Snapshot
+from watcher.model import Columns, PageKind, ReaderName, Snapshot, columns_of
 from watcher.readers import api, cards, dump, island, text
 from watcher.readers.compare import differences
 from watcher.readers.island import island_bytes
@@ -143,11 +143,8 @@ def cross_check(snapshot: Snapshot, body: bytes, *, url: str | None = None) -> t
     return differences(snapshot, by_cards)
 
 
-def fill(snapshot: Snapshot) -> dict[str, int]:
+def fill(snapshot: Snapshot, columns: Columns | None = None) -> dict[str, int]:
     """For each field the page shows, how many of its cards have it."""
-    columns = zip(*map(msgspec.structs.astuple, snapshot.cards), strict=True)
-    carried = {
-        name: len(snapshot.cards) - column.count(None)
-        for name, column in zip(Card.__struct_fields__, columns, strict=False)
-    }
-    return {name: carried.get(name, 0) for name in sorted(snapshot.shows)}
+    columns = columns or columns_of(snapshot)
+    cards = len(snapshot.cards)
+    return {name: cards - columns[name].count(None) for name in sorted(snapshot.shows)}
