@@ -294,6 +294,10 @@ class Tally:
         )
 
 
+_ANSWERS = 256
+"""Addresses whose answer is remembered: it costs as much as the rest of a small request."""
+
+
 class Robots:
     """What one host's robots.txt says to us."""
 
@@ -302,10 +306,16 @@ class Robots:
         if len(body) > ROBOTS_LIMIT:
             body = body[: body.rfind(b"\n", 0, ROBOTS_LIMIT) + 1]
         self._rules = Protego.parse(body.decode("utf-8-sig", "replace").replace("\0", ""))
+        self._answers: dict[str, bool] = {}
 
     def allows(self, url: str) -> bool:
         """Whether ``paper-watcher`` may fetch this URL (RFC 9309 §2.2)."""
-        return bool(self._rules.can_fetch(url, ROBOTS_AGENT))
+        answer = self._answers.get(url)
+        if answer is None:
+            if len(self._answers) >= _ANSWERS:
+                self._answers.clear()
+            answer = self._answers[url] = bool(self._rules.can_fetch(url, ROBOTS_AGENT))
+        return answer
 
     @property
     def crawl_delay(self) -> float:

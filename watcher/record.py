@@ -28,7 +28,7 @@ from watcher.model import (
     Snapshot,
     Value,
 )
-from watcher.store import Met, Records, SourceState
+from watcher.store import Kept, Met, Records, SourceState
 from watcher.telemetry import log
 from watcher.visit import App, Checked, Memory, Seen, Visit
 
@@ -54,11 +54,11 @@ def record_seen(app: App, records: Records, visit: Visit, seen: Seen) -> Checked
         looked=bool(met),
     )
     records.sources.keep_order(source, to_unix(now), [m.row for m in met], ranked=bool(trending))
-    _keep(app, records, source, seen.memory)
     notices.note_success(app, records, state, now)
     due = app.next_due(target, 0, None)
     kind = snapshot.kind.value if snapshot.kind else None
-    records.sources.succeed(source, now, cards=len(met), kind=kind, next_due_at=due)
+    kept = _kept(app, seen.memory)
+    records.sources.succeed(source, now, kept=kept, cards=len(met), kind=kind, next_due_at=due)
     fresh, moved = sum(m.fresh for m in met), sum(m.moved for m in met)
     records.sources.record_check(
         visit.check(
@@ -99,10 +99,9 @@ def record_unchanged(app: App, records: Records, visit: Visit, seen: Seen) -> Ch
     state = records.sources.state(target.name)
     subjects = _ripened(app, records, visit, state)
     judged = judge(app, records, subjects, target=target, now=now, source=source)
-    _keep(app, records, source, seen.memory)
     notices.note_success(app, records, state, now)
     due = app.next_due(target, 0, None)
-    records.sources.succeed(source, now, next_due_at=due)
+    records.sources.succeed(source, now, kept=_kept(app, seen.memory), next_due_at=due)
     records.sources.record_check(
         visit.check(source, CheckOutcome.UNCHANGED, status=304, events=judged.told)
     )
@@ -269,10 +268,9 @@ def _record(
     return recorded
 
 
-def _keep(app: App, records: Records, source: int, memory: Memory) -> None:
-    """Store what makes the next visit cheap, also after a restart."""
-    records.sources.keep_validators(
-        source,
+def _kept(app: App, memory: Memory) -> Kept:
+    """What makes the next visit cheap, also after a restart."""
+    return Kept(
         etag=memory.validators.etag,
         last_modified=memory.validators.last_modified,
         context=app.context,

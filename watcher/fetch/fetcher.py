@@ -15,6 +15,7 @@ import asyncio
 import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from functools import lru_cache
 from types import TracebackType
 from typing import NamedTuple, Self, cast
 from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]
@@ -126,6 +127,7 @@ class Fetcher:
         self._proxied: aiohttp.ClientSession | None = None
         self._proxies = dict(options.proxies)
         self._sites: dict[str, _Site] = {}
+        self._target = lru_cache(maxsize=256)(self._checked)
 
     async def __aenter__(self) -> Self:
         self._session = self._open(self._factory)
@@ -189,7 +191,8 @@ class Fetcher:
                 raise
             return await self._try_again(target, ask, packed, exc)
 
-    def _target(self, url: str) -> URL:
+    def _checked(self, url: str) -> URL:
+        """A source's address, as it is asked for; the same ones come again and again."""
         try:
             guard.check_url(url, allow_private=self.options.allow_private, ports=self._ports)
             return URL(url).with_fragment(None)

@@ -36,7 +36,8 @@ _COUNTS = (b"&quot;upvotes&quot;:", b"&quot;numComments&quot;:", b"&quot;githubS
 _FOLLOWERS = b"&quot;followerCount&quot;:"
 """A number that moves and is never read."""
 _NUMBERS = (*_COUNTS, _FOLLOWERS)
-_NUMBER = re.compile(rb"(?:0|[1-9]\d{0,14})(?=[,}])")
+_number = re.compile(rb"(?:0|[1-9]\d{0,14})(?=[,}])").match
+_crc32 = isal_zlib.crc32
 
 _Counts = tuple[int | None, int | None, int | None]
 """(upvotes, comments, stars)"""
@@ -129,14 +130,14 @@ class Memo:
         mark = 0
         for gap, which in entry.layout.numbers:
             begin = place + gap
-            number = _NUMBER.match(value, begin)
+            number = _number(value, begin)
             if number is None:
                 return None, place
-            mark = isal_zlib.crc32(view[place:begin], mark)
+            mark = _crc32(view[place:begin], mark)
             place = number.end()
             counts[which] = int(number[0])
         end = place + entry.layout.tail
-        if isal_zlib.crc32(view[place:end], mark) != entry.layout.mark:
+        if _crc32(view[place:end], mark) != entry.layout.mark:
             return None, place
         return Slot(head, entry.layout, (counts[0], counts[1], counts[2]), entry), end
 
@@ -174,7 +175,7 @@ def _survey(item: bytes) -> Slot:
     head, counts, spans = item[:_NAMED], [], []
     for which, name in enumerate(_NUMBERS):
         found = item.rfind(name)  # they stand near the end
-        number = _NUMBER.match(item, found + len(name)) if found >= 0 else None
+        number = _number(item, found + len(name)) if found >= 0 else None
         counts.append(int(number[0]) if number else None)
         if number:
             spans.append((*number.span(), which))
@@ -184,9 +185,9 @@ def _survey(item: bytes) -> Slot:
     numbers, place, mark = [], 0, 0
     for begin, end, which in sorted(spans):
         numbers.append((begin - place, which))
-        mark = isal_zlib.crc32(item[place:begin], mark)
+        mark = _crc32(item[place:begin], mark)
         place = end
-    mark = isal_zlib.crc32(item[place:length], mark)
+    mark = _crc32(item[place:length], mark)
     layout = Layout(tuple(numbers), length - place, mark)
     return Slot(head, layout, (counts[0], counts[1], counts[2]), None)
 

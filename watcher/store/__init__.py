@@ -9,7 +9,17 @@ from watcher.store.connection import Lock
 from watcher.store.meeting import Met
 from watcher.store.papers import Papers
 from watcher.store.records import Records, open_records
-from watcher.store.sources import Check, SourceState
+from watcher.store.sources import Check, Kept, SourceState
 from watcher.store.thread import Store
 
-__all__ = ["Check", "Lock", "Met", "Papers", "Records", "SourceState", "Store", "open_records"]
+__all__ = [
+    "Check",
+    "Kept",
+    "Lock",
+    "Met",
+    "Papers",
+    "Records",
+    "SourceState",
+    "Store",
+    "open_records",
+]

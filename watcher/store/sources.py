@@ -44,6 +44,16 @@ class SourceState(Value, frozen=True, kw_only=True):
     next_due_at: datetime | None = None
 
 
+class Kept(Value, frozen=True, kw_only=True):
+    """What makes the next visit of a source cheap; only ever of a judged snapshot."""
+
+    etag: str | None
+    last_modified: str | None
+    context: str
+    """See ``SourceState``."""
+    island_hash: str | None
+
+
 class Check(Value, frozen=True, kw_only=True):
     """One visit of one source, for later accounting."""
 
@@ -153,18 +163,25 @@ class Sources:
         source: int,
         at: datetime,
         *,
+        kept: Kept | None = None,
         cards: int | None = None,
         kind: str | None = None,
         next_due_at: datetime | None = None,
     ) -> None:
-        """A visit went well: the source sees again."""
+        """A visit went well: the source sees again. What is None stays as it is, but for
+        what is ``kept``."""
         text, due = to_text(at), to_text(next_due_at) if next_due_at else None
+        values: tuple[object, ...] = (text, cards, kind, due, source)
+        keep = ""
+        if kept is not None:
+            keep = "etag = ?6, last_modified = ?7, context = ?8, island_hash = ?9, "
+            values += (kept.etag, kept.last_modified, kept.context, kept.island_hash)
         self._conn.execute(
-            "update sources set last_ok_at = ?1, last_check_at = ?1,"
+            f"update sources set {keep}last_ok_at = ?1, last_check_at = ?1,"
             " first_ok_at = coalesce(first_ok_at, ?1), failing_since = null, failures = 0,"
             " told_failing = 0, told_as = null, last_error = null, cards = coalesce(?2, cards),"
             " kind = coalesce(?3, kind), next_due_at = coalesce(?4, next_due_at) where id = ?5",
-            (text, cards, kind, due, source),
+            values,
         )
 
     def fail(self, source: int, at: datetime, error: str) -> int:
@@ -190,22 +207,6 @@ class Sources:
             "update sources set told_failing = 0, told_as = null, failures = 0,"
             " failing_since = null where id = ?",
             (source,),
-        )
-
-    def keep_validators(
-        self,
-        source: int,
-        *,
-        etag: str | None,
-        last_modified: str | None,
-        context: str,
-        island_hash: str | None,
-    ) -> None:
-        """Remember what makes the next visit cheap; only with a judged snapshot."""
-        self._conn.execute(
-            "update sources set etag = ?, last_modified = ?, context = ?, island_hash = ?"
-            " where id = ?",
-            (etag, last_modified, context, island_hash, source),
         )
 
     def drop_validators(self, source: int | None = None) -> None:
