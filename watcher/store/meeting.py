@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
 from typing import Any, NamedTuple
 
 import msgspec
@@ -48,6 +49,20 @@ _LAST_BEFORE = (
     + " order by 1, 2, 3"
 )
 """What each paper's last of this source was, and its last known, before the last hour."""
+
+_MANY = 25
+"""Rows that one statement writes."""
+_INTO = f"insert into sightings (paper, {_LOOK}) values "
+_INSERT, _INSERTS = (
+    f"{_INTO}{', '.join(['(?, ?, ?, ?, ?, ?)'] * rows)} on conflict do nothing"
+    for rows in (1, _MANY)
+)
+_UPDATE = "update papers set upvotes = ?, comments = ?, stars = ?, fingerprint = ? where id = ?"
+_UPDATES = (
+    "update papers set upvotes = v.column1, comments = v.column2, stars = v.column3,"
+    f" fingerprint = v.column4 from (values {', '.join(['(?, ?, ?, ?, ?)'] * _MANY)}) v"
+    " where id = v.column5"
+)
 
 
 def _hour_ago(hours: int) -> str:
@@ -224,15 +239,17 @@ class Meetings:
         return one
 
     def _write(self, sightings: list[tuple[Any, ...]], updates: list[tuple[Any, ...]]) -> None:
-        self._conn.executemany(
-            f"insert into sightings (paper, {_LOOK}) values (?, ?, ?, ?, ?, ?)"
-            " on conflict do nothing",
-            sightings,
-        )
-        self._conn.executemany(
-            "update papers set upvotes = ?, comments = ?, stars = ?, fingerprint = ? where id = ?",
-            updates,
-        )
+        self._write_rows(sightings, _INSERT, _INSERTS)
+        self._write_rows(updates, _UPDATE, _UPDATES)
+
+    def _write_rows(self, rows: Sequence[tuple[Any, ...]], one: str, many: str) -> None:
+        """Most rows many at a time: a statement lets go of Python's lock, and on two cores waits
+        until it gets it back."""
+        rest = len(rows) % _MANY
+        for i in range(0, len(rows) - rest, _MANY):
+            self._conn.execute(many, [*chain.from_iterable(rows[i : i + _MANY])])
+        if rest:
+            self._conn.executemany(one, rows[-rest:])
 
     # --- the past ---
 
