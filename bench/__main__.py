@@ -38,10 +38,19 @@ VISITS = 16
 """More than any page is visited: counts that begin anew would be doubted."""
 
 
+KEPT = {"MALLOC_TRIM_THRESHOLD_": "67108864", "MALLOC_MMAP_THRESHOLD_": "67108864"}
+"""For everybody alike: memory that is freed stays with the process. Else glibc gives the room of
+a page back and fetches it anew for the next, or not, by the chance of what lies above it: a bare
+peer then takes up to 1.6 times as long."""
+
+
 def program(module: str, task: Task, cores: set[int]) -> str:
     """Let a program of the bench run in a process of its own; the last line it says."""
     command = [*pinned(cores), sys.executable, "-m", module, msgspec.json.encode(task).decode()]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    env = {**os.environ, **KEPT}
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=300, check=False, env=env
+    )
     if done.returncode:
         raise SystemExit(f"{module} failed:\n{done.stderr[-2000:]}")
     return done.stdout.strip().splitlines()[-1]

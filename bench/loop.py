@@ -26,6 +26,7 @@ import uvloop
 from bench import history, site
 from bench.peers.meter import Meter, Report, Task, task_from_arguments, tell
 from bench.server import pages_folder
+from bench.turning import Turner
 from watcher import telemetry
 from watcher.channels import OPTIONS
 from watcher.config import Config, parse
@@ -154,11 +155,9 @@ def home() -> Iterator[Path]:
         shutil.rmtree(folder)
 
 
-def changing(task: Task, pages: Path) -> site.Rotation:
+def changing(task: Task, pages: Path) -> Turner:
     """Pages that change at every visit, from the first one on."""
-    rotation = site.Rotation(pages, pages=task.pages, visits=task.visits)
-    rotation.rewind()
-    return rotation
+    return Turner(pages, pages=task.pages, visits=task.visits)
 
 
 def run(task: Task, folder: Path, turning: Turning, *, company: Company | None = None) -> Watching:
@@ -200,8 +199,8 @@ def main() -> None:
     """One contestant."""
     task = task_from_arguments(__doc__)
     began = time.perf_counter()
-    with home() as folder:
-        watching = run(task, folder, changing(task, pages_folder()))
+    with home() as folder, changing(task, pages_folder()) as turning:
+        watching = run(task, folder, turning)
         expect(watching, CheckOutcome.OK)
         report: Report = watching.meter.report(
             "loop",

@@ -30,7 +30,8 @@ where s.at >= ? order by o.name, p.arxiv_id, s.at"""
 def stored(task: Task) -> Series:
     """What the loop leaves behind of the pages it visits."""
     with home() as folder:
-        run(task, folder, changing(task, pages_folder()))
+        with changing(task, pages_folder()) as turning:
+            run(task, folder, turning)
         return _read(folder / "watcher.db")
 
 

@@ -15,8 +15,8 @@ from watcher.model import CheckOutcome
 def main() -> None:
     """One contestant."""
     task = task_from_arguments(__doc__)
-    with home() as folder:
-        watching = run(task, folder, changing(task, loop_pages()))
+    with home() as folder, changing(task, loop_pages()) as turning:
+        watching = run(task, folder, turning)
         expect(watching, CheckOutcome.OK)
     tell(watching.meter.report("loop"))
 
