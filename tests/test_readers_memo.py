@@ -48,7 +48,10 @@ def read(body: bytes, memo: Memo | None = None) -> Snapshot | str:
 
 def decoded(memo: Memo, body: bytes) -> int:
     """How many items of a page have to be decoded."""
-    return sum(slot.entry is None for slot in memo.sift(readers.island_bytes(body) or b"")[1])
+    found = readers.find(body)
+    assert found is not None
+    assert found.span is not None
+    return sum(slot.entry is None for slot in memo.sift(body, found.span)[1])
 
 
 def page_of(kind: str, shown: list[pages.Fake]) -> bytes:

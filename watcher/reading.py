@@ -30,12 +30,13 @@ PROBED = 2
 """Cards read beside the island at a thorough look."""
 THOROUGH = 300
 """Seconds between two thorough looks: at usual intervals every visit is one."""
-_LARGE = 10_000
-"""An island of fewer bytes may stay in a page whose cards are read."""
 _SHRUNK = 0.8
 """A page with fewer papers than this share of its last is looked at twice."""
 COMPARE_EVERY = timedelta(hours=1)
 """Between two full comparisons of island and cards of one kind of page, while nothing is odd."""
+
+Span = tuple[int, int]
+"""From here to there in a body."""
 
 _DIGITS = b"0123456789"
 _encode = msgspec.json.Encoder().encode
@@ -64,9 +65,9 @@ def read_page(
     means = means or Means()
     sent, page = page, unpack(page)
     tag = readers.find(page.body)
-    island = tag.value if tag else None
-    mark = None if island is None else f"{isal_zlib.crc32(island):08x}{len(island):x}"
-    front = first_cards(page.body, len(island or b""))
+    island = tag.span if tag else None
+    mark = None if island is None else _mark(memoryview(page.body)[slice(*island)])
+    front = first_cards(page.body, island[1] if island else 0)
     fresh = Memory(
         validators=page.validators,
         island=mark,
@@ -80,6 +81,11 @@ def read_page(
     look = Look(sent, page, target, means, front, island)
     look.read(now, tag)
     return _look(look, memory, fresh)
+
+
+def _mark(island: memoryview) -> str:
+    """What stands for an island's bytes from visit to visit."""
+    return f"{isal_zlib.crc32(island):08x}{len(island):x}"
 
 
 class Look:
@@ -96,7 +102,7 @@ class Look:
         target: Target,
         means: Means,
         front: bytes,
-        island: bytes | None,
+        island: Span | None,
     ) -> None:
         self.sent = sent
         self.page = page
@@ -105,7 +111,7 @@ class Look:
         self.front = front
         """See ``first_cards``."""
         self.island = island
-        """As it is written, entities and all."""
+        """Where it stands in the page."""
 
     def read(self, now: datetime, tag: Tag | None) -> None:
         """Bytes to a snapshot; raises ParseError. ``tag`` is the island's, if there is one."""
@@ -241,10 +247,10 @@ def _shows_votes(first: bytes, snapshot: Snapshot) -> bool:
     return all(b">%d<" % (card.upvotes or 0) in first for card in snapshot.cards[:PROBED])
 
 
-def _by_cards(page: Page, snapshot: Snapshot, island: bytes | None) -> Snapshot | str:
+def _by_cards(page: Page, snapshot: Snapshot, island: Span | None) -> Snapshot | str:
     """What the cards say, or why they cannot be read. The island, half of the page, is cut out
     before: the cards do not know it, and a tree of it costs time and memory."""
-    body = page.body.replace(island, b"", 1) if island and len(island) > _LARGE else page.body
+    body = page.body[: island[0]] + page.body[island[1] :] if island else page.body
     try:
         return readers.parse(body, url=page.url, at=snapshot.taken_at, reader=ReaderName.CARDS)
     except ParseError as exc:
@@ -252,7 +258,7 @@ def _by_cards(page: Page, snapshot: Snapshot, island: bytes | None) -> Snapshot 
 
 
 def _unchanged(
-    page: Page, memory: Memory, fresh: Memory, now: datetime, island: bytes | None
+    page: Page, memory: Memory, fresh: Memory, now: datetime, island: Span | None
 ) -> Seen:
     """The island is what it was; are the cards?"""
     portrait = portrait_of(memory)
@@ -334,7 +340,7 @@ def portrait_of(memory: Memory) -> Portrait:
 def first_cards(body: bytes, behind: int) -> bytes:
     """The first cards of a page as they are written; empty when there are none.
 
-    ``behind`` is a place that surely lies before them: the length of the island.
+    ``behind`` is a place that surely lies before them: the end of the island.
     """
     start = end = body.find(b"<article", behind)
     for _ in range(PROBED if start >= 0 else 0):

@@ -88,7 +88,7 @@ def parse(
         raise ParseError("the page has no island (data-target DailyPapers or PaperContent)")
     if tag.cut:
         raise ParseError(f"the page is cut off inside its island ({tag.target})")
-    if tag.value is None:
+    if tag.span is None:
         raise ParseError(f"the island ({tag.target}) has no data-props")
     warnings: list[str] = []
     if b"<html" in body[:2_000] and b"</html" not in body[-4_000:]:
@@ -98,7 +98,7 @@ def parse(
         snapshot = _read_known(tag, memo, warnings, hint, at)
         if snapshot is not None:
             return snapshot
-    if not _is_utf8(tag.value):
+    if not _is_utf8(tag.value or b""):
         tag = find(text.utf8(body)) or tag
     return _read(tag, warnings, hint, at)
 
@@ -172,7 +172,7 @@ def _read_known(
 ) -> Snapshot | None:
     """The same with a memo, of which most items are known; None when the page is not as plain
     as most: then it is read in full, and says whatever is odd about it."""
-    reduced, slots = memo.sift(tag.value or b"")
+    reduced, slots = memo.sift(tag.body, tag.span or (0, 0))
     try:
         reduced.decode()
         data = _props.decode(unescape(reduced, tag.quote))

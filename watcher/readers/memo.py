@@ -99,30 +99,33 @@ class Memo:
     def __len__(self) -> int:
         return len(self.entries)
 
-    def sift(self, value: bytes) -> tuple[bytes, list[Slot]]:
-        """An island's value without the items that are known, and the places of all items."""
-        place = value.find(_START)
-        view, slots = memoryview(value), []
-        kept = [value if place < 0 else value[:place]]
+    def sift(self, body: bytes, span: tuple[int, int]) -> tuple[bytes, list[Slot]]:
+        """An island's value, which stands in a body, without the items that are known; and the
+        places of all items."""
+        start, stop = span
+        place = body.find(_START, start, stop)
+        view, slots = memoryview(body)[:stop], []
+        kept = [body[start:stop] if place < 0 else body[start:place]]
         while place >= 0:
-            slot, end = self._recognise(value, view, place)
+            slot, end = self._recognise(body, view, place)
             if slot is None:
-                end = value.find(_START, place + 1)
-                item = value[place:end] if end >= 0 else value[place:]
+                end = body.find(_START, place + 1, stop)
+                item = body[place : end if end >= 0 else stop]
                 kept.append(item)
                 slot = _survey(item)
-            elif value.startswith(_START, end + 1):
+            elif body.startswith(_START, end + 1, stop):
                 end += 1  # the comma
             else:
-                kept.append(value[end:])
+                kept.append(body[end:stop])
                 end = -1
             slots.append(slot)
             place = end
         return b"".join(kept), slots
 
-    def _recognise(self, value: bytes, view: memoryview, place: int) -> tuple[Slot | None, int]:
-        """The known item that begins here, and where it ends; None for any other."""
-        head = value[place : place + _NAMED]
+    def _recognise(self, body: bytes, view: memoryview, place: int) -> tuple[Slot | None, int]:
+        """The known item that begins here, and where it ends; None for any other. The ``view`` is
+        of the body up to the island's end."""
+        head = body[place : place + _NAMED]
         entry = self.entries.get(head)
         if entry is None:
             return None, place
@@ -130,7 +133,7 @@ class Memo:
         mark = 0
         for gap, which in entry.layout.numbers:
             begin = place + gap
-            number = _number(value, begin)
+            number = _number(body, begin)
             if number is None:
                 return None, place
             mark = _crc32(view[place:begin], mark)

@@ -44,11 +44,19 @@ class Tag(Value, frozen=True, kw_only=True):
     """The opening tag of an island."""
 
     target: str
-    value: bytes | None
-    """The raw ``data-props``, entities and all; None when it is missing or not complete."""
+    body: bytes = b""
+    """The page it stands in: an island is half of it, and mostly need not be copied."""
+    span: tuple[int, int] | None = None
+    """Where the raw ``data-props`` stand, entities and all; None when they are missing or not
+    complete."""
     quote: bytes = b'"'
     cut: bool = False
     """The body ends inside the tag."""
+
+    @property
+    def value(self) -> bytes | None:
+        """The raw ``data-props``, copied."""
+        return None if self.span is None else self.body[slice(*self.span)]
 
 
 def find(body: bytes) -> Tag | None:
@@ -114,13 +122,13 @@ def _read_tag(body: bytes, start: int) -> tuple[Tag | None, int]:
     name = _NAME.match(body, start)
     place = name.end() if name else start + 1
     target: str | None = None
-    value: bytes | None = None
+    span: tuple[int, int] | None = None
     value_quote = b'"'
     for _ in range(ATTRIBUTE_LIMIT):
         attribute = _ATTRIBUTE.match(body, place)
         if attribute is None:  # the body ends inside the tag
             return (
-                Tag(target=target, value=value, quote=value_quote, cut=value is None)
+                Tag(target=target, body=body, span=span, quote=value_quote, cut=span is None)
                 if target
                 else None
             ), len(body)
@@ -140,16 +148,16 @@ def _read_tag(body: bytes, start: int) -> tuple[Tag | None, int]:
             target = body[slice(*raw)].strip().decode("ascii", "replace")
             if target not in (LIST, PAPER):
                 target = ""
-        elif key == b"data-props" and value is None:
-            value, value_quote = body[slice(*raw)], quote or b""
+        elif key == b"data-props" and span is None:
+            span, value_quote = raw, quote or b""
     if not target:
         return None, place
-    return Tag(target=target, value=value, quote=value_quote), place
+    return Tag(target=target, body=body, span=span, quote=value_quote), place
 
 
 def _cut_inside(target: str | None) -> Tag | None:
     """Cut before the target is known, nobody can say whose props these are."""
-    return Tag(target=target, value=None, cut=True) if target else None
+    return Tag(target=target, cut=True) if target else None
 
 
 def unescape(value: bytes, quote: bytes = b'"') -> str:
