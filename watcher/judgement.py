@@ -87,7 +87,7 @@ def may_speak(
     rules: Iterable[Rule],
     source: str,
     outcomes: Mapping[Query, Outcome],
-    most: Callable[[], int | None],
+    most: Callable[[], int],
 ) -> bool:
     """Whether ``decide`` has to look at a paper; False is certain, and quick to find out.
 
@@ -99,7 +99,7 @@ def may_speak(
             continue
         if rule.sources and source not in rule.sources:
             continue
-        if rule.min_upvotes and rule.follows is None and (most() or 0) < rule.min_upvotes:
+        if rule.min_upvotes and rule.follows is None and most() < rule.min_upvotes:
             continue
         return True
     return False

@@ -109,18 +109,20 @@ class Met:
         "_visit",
         "card",
         "fresh",
+        "here",
         "key",
         "moved",
         "row",
         "seen",
-        "trail",
         "update",
         "words",
     )
 
     def __init__(
-        self, meetings: Meetings, visit: _Visit, paper: Known, card: Card, rank: int
+        self, meetings: Meetings, visit: _Visit, paper: Known, card: Card, rank: int, here: LookRow
     ) -> None:
+        self.here = here
+        """What the page shows, as a look."""
         self.row: int = paper.row
         self.key: str = paper.key
         self.card = card
@@ -137,8 +139,6 @@ class Met:
         self._rank = rank
         self.seen = NOTHING
         """``counts``, bare."""
-        self.trail: list[LookRow] = []
-        """The looks of ``history``, bare."""
         self.update: tuple[Any, ...] | None = None
         """The counts and fingerprint to be stored with the paper, if they changed."""
 
@@ -148,10 +148,16 @@ class Met:
         upvotes, comments, stars = self.seen
         return Counts(upvotes=upvotes, comments=comments, stars=stars)
 
-    def most(self) -> int | None:
-        """No source showed more votes in the last hour, nor was more known before; None when no
+    def most(self) -> int:
+        """No source showed more votes in the last hour, nor was more known before; -1 when no
         votes are known."""
-        return max([look[2] for look in self.trail if look[2] is not None], default=None)
+        votes = self.here[2]
+        return self._paper.most if votes is None else max(votes, self._paper.most)
+
+    @property
+    def trail(self) -> list[LookRow]:
+        """The looks of ``history``, bare."""
+        return self._paper.trail if self.moved else [*self._paper.trail, self.here]
 
     @property
     def history(self) -> History:
@@ -201,7 +207,7 @@ class Meetings:
         self._read_trails([paper for paper, _, _ in who], visit)
         met = [self._meet(visit, rank, *one) for rank, one in enumerate(who, 1)]
         self._write(
-            [(m.row, *m.trail[-1]) for m in met if m.moved],
+            [(m.row, *m.here) for m in met if m.moved],
             [(*m.update, m.row) for m in met if m.update],
         )
         if snapshot.kind is PageKind.TRENDING:
@@ -223,8 +229,8 @@ class Meetings:
         if last and last[0] == visit.at:
             moved = False  # of two looks in one second the first is kept
         here: LookRow = (visit.at, visit.source, *seen)
-        one = Met(self, visit, paper, card, rank)
-        one.fresh, one.moved, one.trail = fresh, moved, [*paper.trail, here]
+        one = Met(self, visit, paper, card, rank, here)
+        one.fresh, one.moved = fresh, moved
         if moved:
             paper.add(here)
         latest = paper.latest

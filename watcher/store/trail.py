@@ -43,6 +43,7 @@ class Known:
         "listed_at",
         "listed_exact",
         "listed_on",
+        "most",
         "richness",
         "row",
         "stars",
@@ -75,6 +76,8 @@ class Known:
         """Each source's last look of the trail."""
         self.counted = False
         """Whether the trail has a look that shows votes."""
+        self.most = -1
+        """No look of the trail shows more votes; -1 when none shows any."""
         self.latest = True
         """Whether no look is stored that is newer than the trail."""
         self.worst = (0, 0, 0)
@@ -89,14 +92,18 @@ class Known:
         """Take up a trail that was read."""
         self.begin, self.trail, self.latest = begin, trail, latest
         self.lasts = {look[1]: look for look in trail}
-        self.counted = any(look[2] is not None for look in trail)
+        votes = [look[2] for look in trail if look[2] is not None]
+        self.counted, self.most = bool(votes), max(votes, default=-1)
 
     def add(self, look: LookRow) -> None:
         """Lengthen the trail; what no visit can ask for is left out now and then."""
         trail = self.trail
         trail.append(look)
         self.lasts[look[1]] = look
-        self.counted = self.counted or look[2] is not None
+        votes = look[2]
+        if votes is not None:
+            self.counted = True
+            self.most = max(self.most, votes)
         if len(trail) > _LONG:
             begin = look[0] - HOUR
             old = [one for one in trail if one[0] < begin]
