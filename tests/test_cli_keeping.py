@@ -328,10 +328,28 @@ def pulse(home, report, age=timedelta(seconds=10)):
         records.care.done("pulse", datetime.now(UTC) - age, note)
 
 
+def test_nobody_is_well_when_nobody_runs(capsys, home):
+    for _ in range(2):
+        code, out, _ = run(capsys, home, "healthcheck")
+        assert code == 1
+        assert "does not run" in out
+        pulse(home, Report(status=State.OK, ready=True))  # of one that has ended since
+
+
+@pytest.fixture
+def running(home):
+    """Somebody has the database."""
+    lock = Lock(home / "w.db")
+    lock.acquire()
+    yield
+    lock.release()
+
+
+@pytest.mark.usefixtures("running")
 def test_health_is_that_of_the_last_sign_of_life(capsys, home):
     code, out, _ = run(capsys, home, "healthcheck")
     assert code == 1
-    assert "does not run" in out
+    assert "cannot write" in out
     pulse(home, Report(status=State.OK, ready=True))
     assert run(capsys, home, "healthcheck")[0] == 0
     pulse(home, Report(status=State.DEGRADED, ready=True, problems=("source t: failed once",)))

@@ -465,3 +465,16 @@ def test_an_error_of_sqlite_never_leaves_the_store_as_it_is(tmp_path):
     records = open_records(path, create=True, migrate=True)
     with pytest.raises(StoreError, match="no such table"), records:
         records.conn.execute("select * from missing_table")
+
+
+def test_asking_whether_the_lock_is_held_neither_takes_nor_makes_it(tmp_path):
+    lock = Lock(tmp_path / "w.db")
+    assert not lock.is_held()
+    assert not lock.path.exists()
+    lock.acquire()
+    assert Lock(tmp_path / "w.db").is_held()
+    lock.release()
+    assert not Lock(tmp_path / "w.db").is_held()
+    second = Lock(tmp_path / "w.db")
+    second.acquire(0.0)
+    second.release()

@@ -368,11 +368,12 @@ def replay(
 def healthcheck(json_: bool) -> int:
     """Exit 0 when the daemon is well, 1 when not: for containers and scripts.
 
-    Looks at the sign of life that the daemon writes into its database. A site that does not
-    answer does not make it ill: a restart would not help.
+    Looks whether a daemon has the database, and at the sign of life that it writes there. A
+    site that does not answer does not make it ill: a restart would not help.
     """
     from watcher.care import PULSE_OLD
     from watcher.health import Report
+    from watcher.store import Lock
 
     try:
         config = read_config()
@@ -380,10 +381,12 @@ def healthcheck(json_: bool) -> int:
             at, note = records.care.done_at("pulse"), records.care.note("pulse")
     except WatcherError as exc:
         return _say_health({"well": False, "status": "failing", "problems": [describe(exc)]}, json_)
+    runs = Lock(Path(config.watcher.database)).is_held()
     report = msgspec.json.decode(note, type=Report) if note else None
     now = datetime.now(UTC)
-    if at is None or report is None or not timedelta(-1) < now - at < PULSE_OLD:
-        line = f"the daemon does not run, or cannot write: its last sign of life was {age(at)}"
+    if not runs or at is None or report is None or not timedelta(-1) < now - at < PULSE_OLD:
+        what = "cannot write" if runs else "does not run"
+        line = f"the daemon {what}: its last sign of life was {age(at)}"
         return _say_health({"well": False, "status": "silent", "problems": [line]}, json_)
     shown = {"well": report.well, "status": report.status.value, "problems": report.problems}
     return _say_health(shown, json_)
