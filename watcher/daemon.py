@@ -91,24 +91,22 @@ def _reading_threads() -> ThreadPoolExecutor | None:
     return ThreadPoolExecutor(1, thread_name_prefix="reader")
 
 
-_AT_START: tuple[tuple[str, Callable[[Config], object]], ...] = (
-    ("[watcher] database", lambda config: config.watcher.database),
-    ("[watcher] contact", lambda config: config.watcher.contact),
-    ("[fetch]", lambda config: config.fetch),
-    ("[web]", lambda config: (config.web.enabled, config.web.listen)),
-)
-"""What is read at the start alone."""
-
-
-def _in_force(new: Config, old: Config) -> Config:
-    """A new config as a running daemon can follow it: what needs a restart stays as it was.
+def _followed(new: Config, old: Config) -> tuple[Config, tuple[str, ...]]:
+    """A new config as a running daemon can follow it, and the parts that wait for a restart.
 
     Of ``[web]`` all or nothing: where it listens decides whether it needs a token.
     """
     replace = msgspec.structs.replace
+    at_start = {
+        "[watcher] database": new.watcher.database != old.watcher.database,
+        "[watcher] contact": new.watcher.contact != old.watcher.contact,
+        "[fetch]": new.fetch != old.fetch,
+        "[web]": (new.web.enabled, new.web.listen) != (old.web.enabled, old.web.listen),
+    }
     watcher = replace(new.watcher, database=old.watcher.database, contact=old.watcher.contact)
-    moved = (new.web.enabled, new.web.listen) != (old.web.enabled, old.web.listen)
-    return replace(new, watcher=watcher, fetch=old.fetch, web=old.web if moved else new.web)
+    web = old.web if at_start["[web]"] else new.web
+    waiting = tuple(part for part, differs in at_start.items() if differs)
+    return replace(new, watcher=watcher, fetch=old.fetch, web=web), waiting
 
 
 def _kept_otherwise(new: Config, old: Config) -> bool:
@@ -633,7 +631,7 @@ class Daemon:
         notify(f"RELOADING=1\nMONOTONIC_USEC={int(self.clock.monotonic() * 1e6)}")
         try:
             asked = self._reload()
-            config = _in_force(asked, self.config)
+            config, waiting = _followed(asked, self.config)
             rules = compile_rules(config)
             channels = open_channels(config)
             agenda = await self._plan(config)
@@ -648,9 +646,8 @@ class Daemon:
                 self.app.keeper = keeper_of(config)
             for warning in asked.warnings:
                 log.warning("config_warned", warning=warning)
-            for part, value in _AT_START:
-                if value(asked) != value(config):
-                    log.warning("config_warned", warning=f"{part} is in force after a restart")
+            for part in waiting:
+                log.warning("config_warned", warning=f"{part} is in force after a restart")
             self.config = self.care.config = config
             self.heartbeat.use(config)
             self.app.use_rules(rules)
