@@ -54,7 +54,11 @@ def notice(number: int = 900, **fields: Any) -> Event:
 
 
 def rising(number: int, **fields: Any) -> Event:
-    conditions = (Condition(name="multiplier", value="3.4", need=">= 2.0", ok=True),)
+    conditions = (
+        Condition(
+            name="multiplier", value="3.4 × papers of its age, lower bound 2.6", need="2.0", ok=True
+        ),
+    )
     return event(number, **{"type": EventType.RISING, "conditions": conditions, **fields})
 
 

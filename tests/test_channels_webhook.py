@@ -145,7 +145,12 @@ def test_the_body_has_the_documented_shape():
     }
     assert told["counts"] == {"upvotes": 17, "comments": None, "stars": None}
     assert told["conditions"] == [
-        {"name": "multiplier", "value": "3.4", "need": ">= 2.0", "ok": True}
+        {
+            "name": "multiplier",
+            "value": "3.4 × papers of its age, lower bound 2.6",
+            "need": "2.0",
+            "ok": True,
+        }
     ]
 
 

@@ -4,18 +4,20 @@ import gc
 import subprocess
 import sys
 
+import pytest
+
 from watcher import process
 
 PROGRAM = """
 import gc, threading
 from watcher import process
-process.begin()
-assert not gc.isenabled()
-big = [bytearray(1000) for _ in range(1000)]
-thread = threading.Thread(target=lambda: big.extend(bytes(100_000) for _ in range(9)))
-thread.start(); thread.join()
-process.built()
-assert gc.isenabled() and gc.get_freeze_count() > 0
+with process.long_life():
+    assert not gc.isenabled()
+    big = [bytearray(1000) for _ in range(1000)]
+    thread = threading.Thread(target=lambda: big.extend(bytes(100_000) for _ in range(9)))
+    thread.start(); thread.join()
+    process.built()
+    assert gc.isenabled() and gc.get_freeze_count() > 0
 print(len(big))
 """
 
@@ -31,8 +33,7 @@ def test_another_c_library_is_left_alone(monkeypatch):
         """A C library without mallopt."""
 
     monkeypatch.setattr(process.ctypes, "CDLL", lambda _: Nothing())
-    process.begin()
-    assert not gc.isenabled()
-    process.built()
+    with pytest.raises(ValueError, match="no start"), process.long_life():
+        assert not gc.isenabled()
+        raise ValueError("no start")
     assert gc.isenabled()
-    gc.unfreeze()

@@ -178,8 +178,10 @@ def test_where_targets_are_too_many_nobody_has_a_memo_for_a_day() -> None:
 
 def test_where_too_many_targets_are_expected_nobody_begins_a_memo() -> None:
     memos = Memos(2)
-    memos.expect(2, AT)
+    memos.expect(2)
     assert memos.of("a", AT) is not None
-    memos.expect(3, AT)
+    memos.expect(3)
     assert memos.of("a", AT) is None
-    assert memos.of("a", AT + timedelta(hours=25)) is not None
+    assert memos.of("a", AT + timedelta(hours=25)) is None
+    memos.expect(1)
+    assert memos.of("a", AT + timedelta(hours=26)) is not None

@@ -32,7 +32,7 @@ from watcher.channels import open_channel
 from watcher.channels.edge import Channel
 from watcher.config import Config
 from watcher.deliver import Deliverer, Report, Surroundings
-from watcher.errors import StoreError, StoreRefused, WatcherError
+from watcher.errors import ConfigError, StoreError, StoreRefused, WatcherError
 from watcher.fetch import Clock, Fetcher, FetchOptions, SystemClock
 from watcher.health import Health
 from watcher.heartbeat import Heartbeat, cry
@@ -94,7 +94,8 @@ def _reading_threads() -> ThreadPoolExecutor | None:
 def _followed(new: Config, old: Config) -> tuple[Config, tuple[str, ...]]:
     """A new config as a running daemon can follow it, and the parts that wait for a restart.
 
-    Of ``[web]`` all or nothing: where it listens decides whether it needs a token.
+    Of ``[web]`` all or nothing: where it listens decides whether it needs a token. Raises
+    ConfigError when the parts do not go together.
     """
     replace = msgspec.structs.replace
     at_start = {
@@ -105,6 +106,11 @@ def _followed(new: Config, old: Config) -> tuple[Config, tuple[str, ...]]:
     }
     watcher = replace(new.watcher, database=old.watcher.database, contact=old.watcher.contact)
     web = old.web if at_start["[web]"] else new.web
+    if web.subscribe is not None and web.subscribe not in {one.name for one in new.channels}:
+        raise ConfigError(
+            f"[channel.{web.subscribe}] is gone, but [web] subscribe needs it until a restart: "
+            "where [web] listens has changed too, and that is in force after a restart"
+        )
     waiting = tuple(part for part, differs in at_start.items() if differs)
     return replace(new, watcher=watcher, fetch=old.fetch, web=web), waiting
 
@@ -276,7 +282,7 @@ class Daemon:
                     self.app.keeper = keeper_of(self.config)
                     self.app.next_due = self._next_due
                     self.agenda = await self._plan(due_now=due_now)
-                    self.app.memos.expect(len(self.agenda), self.clock.now())
+                    self.app.memos.expect(len(self.agenda))
                     self.deliverer = self._open_deliverer(store)
                     self._front = await self._open_front()
                     self.care = Care(
@@ -400,7 +406,8 @@ class Daemon:
                 mail_ready=self.deliverer.wake,
             )
         )
-        await front.use(self.config, self.app.rules)
+        readers = await front.readers_of(self.config)
+        front.use(self.config, self.app.rules, readers)
         return front
 
     def _finish(self, records: Records, claimed: Claimed, now: datetime) -> Claimed | str:
@@ -635,6 +642,7 @@ class Daemon:
             rules = compile_rules(config)
             channels = open_channels(config)
             agenda = await self._plan(config)
+            readers = await self._front.readers_of(config) if self._front else None
         except WatcherError as exc:
             log.error("config_refused", error=exc)
             said = str(exc).partition("\n")[0]
@@ -656,12 +664,12 @@ class Daemon:
             # No await from here on: a visit must not end between the two agendas.
             agenda.take_over(self.agenda, self.clock.now())
             self.agenda = agenda
-            self.app.memos.expect(len(agenda), self.clock.now())
+            self.app.memos.expect(len(agenda))
             self.health.forget_sources(frozenset(agenda.names()))
             self._work.set()
             self.app.plan = plan_of(config)
             if self._front is not None:
-                await self._front.use(config, rules)
+                self._front.use(config, rules, readers)
             await self.deliverer.use(self.app.plan, channels, config.delivery)
             log.info("config_reloaded", sources=len(config.sources), rules=len(rules))
         notify("READY=1")

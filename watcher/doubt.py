@@ -95,7 +95,7 @@ def remembered_reference(
 
 
 def _numbers(values: Iterable[int | None]) -> list[int]:
-    return [_UNKNOWN if value is None else min(value, _MOST) for value in values]
+    return [_UNKNOWN if value is None else max(min(value, _MOST), _UNKNOWN) for value in values]
 
 
 # --- quarantine ------------------------------------------------------------------------------

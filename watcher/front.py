@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from watcher.config import Config
-from watcher.errors import StoreError
+from watcher.errors import WatcherError
 from watcher.people import Readers, hold_round
 from watcher.rulebook import compile_rules
 from watcher.rules import Rule
@@ -50,15 +50,18 @@ class Front:
         self._readers: Readers | None = None
         self._web: Web | None = None
 
-    async def use(self, config: Config, rules: tuple[Rule, ...]) -> None:
-        """Follow a config: its pages, and the subscribers of the channel it names."""
-        self._context.use(config, rules)
+    async def readers_of(self, config: Config) -> Readers | None:
+        """The subscribers of the channel that a config names; None when it names none."""
         settings = config.web
         if settings.subscribe is None:
-            self._readers = None
-        else:
-            tokens = await keys_of(self._context)
-            self._readers = Readers(settings.subscribe, tokens, settings.public_url)
+            return None
+        tokens = await keys_of(self._context, config)
+        return Readers(settings.subscribe, tokens, settings.public_url)
+
+    def use(self, config: Config, rules: tuple[Rule, ...], readers: Readers | None) -> None:
+        """Follow a config from now on; ``readers`` are those of the config."""
+        self._context.use(config, rules)
+        self._readers = readers
 
     async def open(self) -> None:
         """Listen."""
@@ -79,10 +82,10 @@ class Front:
         channel = config.web.subscribe
         if self._readers is None or channel is None:
             return
-        most = config.channel(channel).max_papers
         try:
+            most = config.channel(channel).max_papers
             held = await hold_round(self._context.store, channel, now, max_papers=most)
-        except StoreError as exc:
+        except WatcherError as exc:
             log.warning("task_failed", task="the round of subscribers", error=exc)
             return
         if held.mailed:

@@ -340,9 +340,10 @@ def portrait_of(memory: Memory) -> Portrait:
 def first_cards(body: bytes, behind: int) -> bytes:
     """The first cards of a page as they are written; empty when there are none.
 
-    ``behind`` is a place that surely lies before them: the end of the island.
+    ``behind`` is a place that usually lies before them: the end of the island.
     """
-    start = end = body.find(b"<article", behind)
+    start = body.find(b"<article", behind)
+    end = start = body.find(b"<article", 0, behind) if start < 0 else start
     for _ in range(PROBED if start >= 0 else 0):
         closing = body.find(b"</article>", end)
         if closing < 0:

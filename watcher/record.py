@@ -51,7 +51,7 @@ def record_seen(app: App, records: Records, visit: Visit, seen: Seen) -> Checked
         now=now,
         source=source,
         trending=trending,
-        looked=bool(met),
+        looked=True,
     )
     records.sources.keep_order(source, to_unix(now), [m.row for m in met], ranked=bool(trending))
     notices.note_success(app, records, state, now)

@@ -88,6 +88,8 @@ def configure(
                 colors=out.isatty(), exception_formatter=structlog.dev.plain_traceback
             )
         ]
+    # It prints the traceback of a job that failed; whoever owns the clock logs it as an event.
+    logging.getLogger("apscheduler").setLevel(logging.CRITICAL + 1)
     structlog.configure(
         processors=processors,
         wrapper_class=structlog.make_filtering_bound_logger(threshold),

@@ -42,7 +42,11 @@ def run() -> int:
     SIGTERM or Ctrl-C ends it within seconds, a second one at once; SIGHUP reads the config
     anew. Logs go to stderr, as JSON when that is no terminal.
     """
-    process.begin()
+    with process.long_life():
+        return _run()
+
+
+def _run() -> int:
     from watcher.daemon import Daemon
     from watcher.telemetry import log
 

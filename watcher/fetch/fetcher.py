@@ -192,7 +192,8 @@ class Fetcher:
             return await self._try_again(target, ask, packed, exc)
 
     def _checked(self, url: str) -> URL:
-        """A source's address, as it is asked for; the same ones come again and again."""
+        """A source's address, as it is asked for; few sources ask for the same ones again and
+        again, the addresses of many are not kept."""
         try:
             guard.check_url(url, allow_private=self.options.allow_private, ports=self._ports)
             return URL(url).with_fragment(None)

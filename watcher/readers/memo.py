@@ -215,6 +215,7 @@ class Memos:
         self._limit = limit
         self._memos: dict[str, tuple[Memo, datetime]] = {}
         self._crowded_until: datetime | None = None
+        self._expected = 0
 
     def of(self, target: str, now: datetime) -> Memo | None:
         """The memo of a target; None when there are more targets than memos.
@@ -230,13 +231,15 @@ class Memos:
         self._memos[target] = (memo, now)
         return memo
 
-    def expect(self, targets: int, now: datetime) -> None:
-        """So many targets will be visited: when they are too many, nobody need begin."""
+    def expect(self, targets: int) -> None:
+        """So many targets will be visited from now on: when they are too many, nobody begins."""
+        self._expected, self._crowded_until = targets, None
         if targets > self._limit:
             self._memos.clear()
-            self._crowded_until = now + _UNUSED
 
     def _is_crowded(self, now: datetime) -> bool:
+        if self._expected > self._limit:
+            return True
         if self._crowded_until and now < self._crowded_until:
             return True
         if len(self._memos) < self._limit:

@@ -417,7 +417,7 @@ def _reading(path: Path) -> Iterator[Database]:
     """A connection of one's own to a store, closed at the end."""
     db = connection.connect(path, migrate=False)
     try:
-        db.execute("pragma cache_size = -1000")  # it walks through the file once
+        db.execute("pragma cache_size = -1000")  # whoever reads it, does so once
         yield db
     finally:
         db.close()

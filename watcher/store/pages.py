@@ -123,7 +123,8 @@ class Pages:
         ).fetchall()
         wanted = [number for number, wants in window if wants]
         kept = wanted[:limit]
-        last = window[-1][0] if window else cursor
+        # A cursor beyond the newest event comes from before a restore: go on from what there is.
+        last = window[-1][0] if window else min(cursor, self.last_cursor())
         if len(wanted) > limit:
             last = kept[-1]
         more = self._conn.execute("select 1 from events where cursor > ? limit 1", (last,))

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from watcher.config import Config
 from watcher.config.values import Listen
 from watcher.errors import ConfigError, StoreError, StoreRefused, WatcherError
 from watcher.model import Value
@@ -288,9 +289,10 @@ def check_settings(context: WebContext) -> None:
         )
 
 
-async def keys_of(context: WebContext) -> Tokens:
-    """The signer of links: by ``[web] secret``, else by a key made once and kept in the store."""
-    secret = context.config.web.secret
+async def keys_of(context: WebContext, config: Config | None = None) -> Tokens:
+    """The signer of links: by ``[web] secret`` of the config in force (or another), else by a key
+    made once and kept in the store."""
+    secret = (config or context.config).web.secret
     if secret is not None:
         return Tokens(secret.reveal().encode())
     fresh = secrets.token_bytes(32)
