@@ -4,8 +4,6 @@ import gc
 import subprocess
 import sys
 
-import pytest
-
 from watcher import process
 
 PROGRAM = """
@@ -33,7 +31,6 @@ def test_another_c_library_is_left_alone(monkeypatch):
         """A C library without mallopt."""
 
     monkeypatch.setattr(process.ctypes, "CDLL", lambda _: Nothing())
-    with pytest.raises(ValueError, match="no start"), process.long_life():
+    with process.long_life():
         assert not gc.isenabled()
-        raise ValueError("no start")
     assert gc.isenabled()

@@ -209,7 +209,7 @@ class Daemon:
         async with self.heartbeat.round():
             async with self._open(due_now=not due_only):
                 await self._visit_all(names, done)
-                if self._broken is None:
+                if self._broken is None and not self.is_stopped:
                     await self.deliverer.begin(hold=False)
                     await self._hold_round()
                     self.delivered = await self.deliverer.deliver_due()
@@ -223,6 +223,8 @@ class Daemon:
     async def _visit_all(self, names: Collection[str] | None, done: list[Checked]) -> None:
         """Visit all that is due, or those of the named sources among it."""
         pending = asyncio.Semaphore(CHECKERS)
+        visited: set[str] = set()
+        tasks: set[asyncio.Task[None]] = set()
         with self._signals():
             async with asyncio.TaskGroup() as group:
                 while not self._stop.is_set():
@@ -233,11 +235,16 @@ class Daemon:
                         self._work.clear()
                         await self._work.wait()
                         continue
-                    if names is not None and target.name not in names:
+                    if target.name in visited or (names is not None and target.name not in names):
                         self.agenda.done(target, self.clock.now())
                         continue
+                    visited.add(target.name)
                     self._busy += 1
-                    group.create_task(self._check_one(target, pending, done))
+                    task = group.create_task(self._check_one(target, pending, done))
+                    tasks.add(task)
+                    task.add_done_callback(tasks.discard)
+                if tasks:
+                    await self._drain([*tasks])
 
     async def _check_one(
         self, target: Target, slots: asyncio.Semaphore, done: list[Checked]
@@ -619,6 +626,11 @@ class Daemon:
         last_resort.daemon = True
         last_resort.start()
         self.stop()
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether it was asked to end."""
+        return self._stop.is_set()
 
     def stop(self) -> None:
         """Ask the daemon to end, as SIGTERM does."""

@@ -12,6 +12,7 @@ import importlib
 import importlib.util
 import os
 import sys
+from typing import Any
 
 import click
 
@@ -55,8 +56,21 @@ VERBS: dict[str, tuple[str, str]] = {
 """Verb to the module that holds it and its one-line help."""
 
 
+class _ReaderGone(Exception):
+    """Whoever read our output has had enough (``watcher papers | head``)."""
+
+
 class Verbs(click.Group):
     """A group whose commands are imported when they are asked for."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a verb. click would take a reader that is gone for a failure."""
+        try:
+            code = super().invoke(ctx)
+            sys.stdout.flush()
+        except BrokenPipeError as exc:
+            raise _ReaderGone from exc
+        return code
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """All verbs that are built, in the order of a user's life."""
@@ -134,10 +148,16 @@ def main(args: list[str] | None = None) -> None:
             raise
         click.echo(f"watcher: {exc}", err=True)
         sys.exit(exit_code_of(exc))
-    except BrokenPipeError:
-        # The reader of our output is gone (`watcher papers | head`): nothing to say.
+    except _ReaderGone:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except (OSError, UnicodeError) as exc:
+        if os.environ.get("WATCHER_DEBUG"):
+            raise
+        click.echo(f"watcher: {exc}", err=True)
+        # Else what cannot be written is tried once more, and told once more, at the very end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(FAILED)
     sys.exit(code if isinstance(code, int) else 0)
 
 

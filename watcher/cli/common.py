@@ -7,6 +7,7 @@ times for people.
 from __future__ import annotations
 
 import functools
+import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -60,6 +61,15 @@ def config_path() -> Path:
     return find(explicit_config(), os.environ, Path.cwd())
 
 
+CURSOR = click.IntRange(0, 2**63 - 1)
+"""A number of a row, as large as SQLite has them."""
+limit_option = click.option(
+    "--limit",
+    type=click.IntRange(1, 2**31 - 1),
+    help="So many at most (default: 20, --json all).",
+)
+
+
 def read_config(path: Path | None = None) -> Config:
     """The config in use, checked. Raises ConfigError with every problem."""
     from watcher.channels import OPTIONS
@@ -96,7 +106,11 @@ def console(*, stderr: bool = False) -> Console:
 
 def print_json(value: Any) -> None:
     """One JSON value, one line."""
-    sys.stdout.write(msgspec.json.encode(value, enc_hook=_encode).decode() + "\n")
+    try:
+        line = msgspec.json.encode(value, enc_hook=_encode).decode()
+    except UnicodeEncodeError:  # the name of a file that is no text: JSON can write it as \udc…
+        line = json.dumps(msgspec.to_builtins(value, enc_hook=_encode, str_keys=True))
+    sys.stdout.write(line + "\n")
 
 
 def print_json_lines(values: Iterable[Any]) -> None:

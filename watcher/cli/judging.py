@@ -11,10 +11,12 @@ from rich.markup import escape
 
 from watcher import growth, learning
 from watcher.cli.common import (
+    CURSOR,
     as_json,
     config_options,
     console,
     count,
+    limit_option,
     print_json,
     print_json_lines,
     read_config,
@@ -157,8 +159,8 @@ def _print_answer(out: Any, answer: Answer) -> None:
 
 
 @click.command()
-@click.option("--after", type=click.IntRange(0), help="Only what came after this cursor.")
-@click.option("--limit", type=click.IntRange(1), help="So many at most (default: 20, --json all).")
+@click.option("--after", type=CURSOR, help="Only what came after this cursor.")
+@limit_option
 @click.option("--all", "all_", is_flag=True, help="Also what was known from the start.")
 @as_json
 @config_options

@@ -21,6 +21,7 @@ from watcher.cli.common import (
     console,
     count,
     describe,
+    limit_option,
     print_json,
     read_config,
     records_of,
@@ -75,16 +76,23 @@ def restore(file: Path) -> int:
 
     config = read_config()
     database = Path(config.watcher.database)
+    if database.exists() and file.samefile(database):
+        raise WatcherError(f"{file} is the database itself; name a backup of it")
     lock = Lock(database)
     lock.acquire()
     try:
         papers = verify_backup(file)
+        fresh = _copy_beside(file, database)
         aside = None
         if database.exists():
             settle(database)
             aside = _put_aside(database)
-        _copy_into(file, database)
-        steps = bring_up_to_date(database)
+        fresh.rename(database)
+        try:
+            steps = bring_up_to_date(database)
+        except WatcherError:
+            _put_back(aside, database)
+            raise
     finally:
         lock.release()
     out = console()
@@ -107,8 +115,18 @@ def _put_aside(database: Path) -> Path:
     return aside
 
 
-def _copy_into(file: Path, database: Path) -> None:
-    """Copy under another name, sync, then rename: there is never half a database."""
+def _put_back(aside: Path | None, database: Path) -> None:
+    """What was put in the database's place is of no use: all is as it was before."""
+    for suffix in ("-wal", "-shm", ""):
+        database.with_name(database.name + suffix).unlink(missing_ok=True)
+        if aside is not None:
+            part = aside.with_name(aside.name + suffix)
+            if part.exists():
+                part.rename(database.with_name(database.name + suffix))
+
+
+def _copy_beside(file: Path, database: Path) -> Path:
+    """A synced copy beside a database: to be renamed, so that there is never half of one."""
     import shutil
 
     part = database.with_name(f".{database.name}.{os.getpid()}.part")
@@ -118,10 +136,10 @@ def _copy_into(file: Path, database: Path) -> None:
                 shutil.copyfileobj(source, to, 1 << 20)
             to.flush()
             os.fsync(to.fileno())
-        part.rename(database)
     except OSError as exc:
         part.unlink(missing_ok=True)
         raise StoreError(f"{database} could not be written: {exc.strerror or exc}") from exc
+    return part
 
 
 @click.command()
@@ -193,7 +211,7 @@ def archive() -> None:
 @archive.command("list")
 @click.option("--odd", is_flag=True, help="Only pages that were not judged.")
 @click.option("--source", help="Only of this source.")
-@click.option("--limit", type=click.IntRange(1), help="So many at most (default: 20, --json all).")
+@limit_option
 @as_json
 @config_options
 def list_pages(odd: bool, source: str | None, limit: int | None, json_: bool) -> int:

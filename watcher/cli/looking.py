@@ -15,6 +15,7 @@ from watcher.cli.common import (
     config_options,
     console,
     count,
+    limit_option,
     print_json,
     read_config,
     records_of,
@@ -76,7 +77,7 @@ def sources(json_: bool, all_: bool) -> int:
 
 @click.command()
 @click.argument("query", nargs=-1)
-@click.option("--limit", type=click.IntRange(1), help="So many at most (default: 20, --json all).")
+@limit_option
 @as_json
 @config_options
 def papers(query: tuple[str, ...], limit: int | None, json_: bool) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -60,6 +62,7 @@ def parse(files: tuple[Path, ...], url: str | None, at: datetime | None, json_: 
     \b
     Examples:
       watcher parse trending.html
+      curl … | watcher parse -
       watcher parse search.txt --at 2026-03-25T12:00:00Z | jq '.cards[0]'
     """
     failed = False
@@ -98,11 +101,12 @@ def card_json(card: Card) -> dict[str, Any]:
 
 def read_file(path: Path, *, url: str | None, at: datetime | None) -> Snapshot:
     """A saved page as a snapshot. Raises ParseError, OSError."""
-    stat = path.stat()
-    if stat.st_size > _MAX_FILE:
+    with sys.stdin.buffer if str(path) == "-" else path.open("rb") as file:
+        saved = at or datetime.fromtimestamp(int(os.fstat(file.fileno()).st_mtime), UTC)
+        body = file.read(_MAX_FILE + 1)  # a device or a pipe does not tell its size
+    if len(body) > _MAX_FILE:
         raise ParseError(f"larger than {_MAX_FILE >> 20} MiB; no page is")
-    saved = at or datetime.fromtimestamp(int(stat.st_mtime), UTC)
-    return readers.parse(path.read_bytes(), url=url, at=saved)
+    return readers.parse(body, url=url, at=saved)
 
 
 @click.command("import")

@@ -98,9 +98,11 @@ def once(sources: tuple[str, ...], due: bool, json_: bool) -> int:
     sent = daemon.delivered
     if json_:
         print_json(done)
+    elif daemon.is_stopped:
+        pass  # what ended in time has been said
     elif not done:
         out.print("nothing is due" if due else "no source is configured")
-    elif any(checked.baseline for checked in done):
+    elif any(checked.baseline and not checked.told for checked in done):
         out.print(
             "\nThe first visit of a source is its baseline: what is there is remembered and told "
             'to nobody.\nSee it with `watcher papers`; a rule with [bold]known = "tell"[/] tells '
@@ -109,6 +111,8 @@ def once(sources: tuple[str, ...], due: bool, json_: bool) -> int:
     if sent != Report() and not json_:
         bad = f", [red]{sent.failed + sent.dead} failed[/]" if not sent.ok else ""
         out.print(f"{sent.sent} messages sent{bad}")
+    if daemon.is_stopped:
+        raise click.Abort
     failed = any(c.outcome is CheckOutcome.FAILED for c in done)
     return TEMPORARY if failed or not sent.ok else 0
 

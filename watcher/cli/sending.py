@@ -21,6 +21,7 @@ from watcher.cli.common import (
     config_options,
     console,
     count,
+    limit_option,
     print_json,
     read_config,
     records_of,
@@ -232,7 +233,7 @@ async def _send(name: str, options: ChannelOptions, message: Message) -> None:
 @click.command()
 @click.option("--channel", help="Only this channel's.")
 @click.option("--state", type=click.Choice([state.value for state in MessageState]))
-@click.option("--limit", type=click.IntRange(1), help="So many at most (default: 20, --json all).")
+@limit_option
 @as_json
 @config_options
 def deliveries(channel: str | None, state: str | None, limit: int | None, json_: bool) -> int:
@@ -292,7 +293,7 @@ def resend(keys: tuple[str, ...], dead: bool) -> int:
         for key in wanted:
             if not records.outbox.resend(key, now):
                 raise UnknownName(f"no message {key!r}; `watcher deliveries` lists them")
-    if not wanted:
+    if not keys and not dead:
         raise click.UsageError("name a message's key, or --dead")
     click.echo(f"{len(wanted)} due again; a running daemon or `watcher once` sends them")
     return 0
