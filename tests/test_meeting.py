@@ -38,6 +38,9 @@ def visit(records, at, source, shown, *, forget):
         records.sources.id_of(source), snapshot(*cards, at=at, kind=PageKind.TRENDING)
     )
     now = to_unix(at)
+    for m in met:  # what is certain of a paper is certain: see ``may_speak``
+        known = count_at(m.history.looks, now)
+        assert m.most() >= (-1 if known is None else known)
     return [
         (
             m.row,
@@ -138,3 +141,34 @@ async def test_writers_under_way_share_a_commit_and_one_alone_does_not_wait_for_
     assert "commit" in said
     assert await store.read(lambda r: sorted(r.sources.families().values())) == list("abcd")
     await store.close()
+
+
+@pytest.mark.parametrize("size", [1, 24, 25, 26, 50, 51])
+def test_a_page_of_any_size_leaves_each_paper_its_own_counts(tmp_path, size):
+    def shown(turn):
+        return [
+            card(n, upvotes=1000 * turn + n, comments=2000 * turn + n, stars=3000 * turn + n)
+            for n in range(1, size + 1)
+        ]
+
+    with open_records(tmp_path / "w.db", create=True, migrate=True) as records:
+        source = records.sources.id_of("a")
+        for turn in (1, 2):
+            met = records.papers.meet(source, snapshot(*shown(turn), at=NOW + hours(turn)))
+            assert all(m.moved for m in met)
+        said = {paper.arxiv_id: paper for paper in records.papers.latest(limit=100)}
+        assert len(said) == size
+        for one in shown(2):
+            paper = said[one.paper_id]
+            assert (paper.upvotes, paper.comments, paper.stars) == (
+                one.upvotes,
+                one.comments,
+                one.stars,
+            )
+            looks = records.papers.history(paper.row, to_unix(NOW + hours(3))).looks
+            assert [(look.upvotes, look.comments, look.stars) for look in looks] == [
+                (old.upvotes, old.comments, old.stars)
+                for turn in (1, 2)
+                for old in shown(turn)
+                if old.paper_id == one.paper_id
+            ]

@@ -61,6 +61,10 @@ def config_path() -> Path:
     return find(explicit_config(), os.environ, Path.cwd())
 
 
+WIDE = 400
+"""Columns of what goes to a file or to another program: lines are not broken there."""
+KEY = 28
+"""Characters of a message's key."""
 CURSOR = click.IntRange(0, 2**63 - 1)
 """A number of a row, as large as SQLite has them."""
 limit_option = click.option(
@@ -101,7 +105,10 @@ def set_up_log(*, default: str = "info") -> None:
 
 def console(*, stderr: bool = False) -> Console:
     """Where tables and colours go; plain when it is no terminal."""
-    return Console(stderr=stderr, highlight=False, soft_wrap=not sys.stdout.isatty())
+    to_file = not (sys.stderr if stderr else sys.stdout).isatty()
+    return Console(
+        stderr=stderr, highlight=False, soft_wrap=to_file, width=WIDE if to_file else None
+    )
 
 
 def print_json(value: Any) -> None:
@@ -132,7 +139,9 @@ def table(title: str | None, columns: Sequence[str | tuple[str, str]]) -> Table:
     made = Table(title=title, box=None, header_style="bold", pad_edge=False, title_justify="left")
     for column in columns:
         name, justify = (column, "left") if isinstance(column, str) else column
-        made.add_column(name, justify=justify, overflow="fold")  # type: ignore[arg-type]
+        # A key is there to be copied: it stays on one line.
+        whole = {"no_wrap": True, "min_width": KEY} if name == "key" else {}
+        made.add_column(name, justify=justify, overflow="fold", **whole)  # type: ignore[arg-type]
     return made
 
 
