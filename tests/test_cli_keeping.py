@@ -365,6 +365,17 @@ def test_health_is_that_of_the_last_sign_of_life(capsys, home):
     assert run(capsys, home, "healthcheck")[0] == 1
 
 
+@pytest.mark.usefixtures("running")
+@pytest.mark.parametrize("slip", ["[watcher]\nevry = 3\n", "[[source]]\n"])
+def test_a_slip_in_the_config_makes_no_running_daemon_ill(capsys, home, slip):
+    pulse(home, Report(status=State.OK, ready=True))
+    path = home / "config.toml"
+    text = path.read_text()
+    path.write_text(text.replace("[watcher]\n", slip, 1) if "evry" in slip else text + slip)
+    assert run(capsys, home, "check-config")[0] == 78
+    assert run(capsys, home, "healthcheck")[:2] == (0, "ok\n")
+
+
 def test_health_of_a_store_that_cannot_be_opened(capsys, home):
     (home / "w.db").write_bytes(b"")
     code, out, _ = run(capsys, home, "healthcheck")

@@ -18,6 +18,7 @@ from watcher.cli.common import (
     age,
     as_json,
     config_options,
+    config_path,
     console,
     count,
     describe,
@@ -30,7 +31,7 @@ from watcher.cli.common import (
 )
 from watcher.cli.reading import Moment
 from watcher.config import Config
-from watcher.errors import StoreError, UnknownName, WatcherError
+from watcher.errors import ConfigError, StoreError, UnknownName, WatcherError
 from watcher.model import ReaderName
 
 
@@ -390,16 +391,25 @@ def healthcheck(json_: bool) -> int:
     site that does not answer does not make it ill: a restart would not help.
     """
     from watcher.care import PULSE_OLD
+    from watcher.config import database_of
     from watcher.health import Report
-    from watcher.store import Lock
+    from watcher.store import Lock, open_records
 
     try:
-        config = read_config()
-        with records_of(config) as records:
+        try:
+            database = Path(read_config().watcher.database)
+        except ConfigError:
+            # A daemon that runs goes on with the config it has read: a typo made since does not
+            # make it ill.
+            found = database_of(config_path(), os.environ)
+            if found is None or not Lock(found).is_held():
+                raise
+            database = found
+        with open_records(database) as records:
             at, note = records.care.done_at("pulse"), records.care.note("pulse")
     except WatcherError as exc:
         return _say_health({"well": False, "status": "failing", "problems": [describe(exc)]}, json_)
-    runs = Lock(Path(config.watcher.database)).is_held()
+    runs = Lock(database).is_held()
     report = msgspec.json.decode(note, type=Report) if note else None
     now = datetime.now(UTC)
     if not runs or at is None or report is None or not timedelta(-1) < now - at < PULSE_OLD:

@@ -5,7 +5,7 @@ print, log, read a clock, or know what the values are used for. Keys of a channe
 beside that channel; ``parse`` is given them.
 """
 
-from watcher.config.parsing import find, load, parse, parse_in
+from watcher.config.parsing import database_of, find, load, parse, parse_in
 from watcher.config.render import render
 from watcher.config.schema import fill_reference, json_schema, reference
 from watcher.config.secrets import Secret, SecretUrl, SecretUrls, SmtpServer, SmtpUrl
@@ -61,6 +61,7 @@ __all__ = [
     "WatcherSettings",
     "WebSettings",
     "Weekday",
+    "database_of",
     "effective_intervals",
     "fill_reference",
     "find",

@@ -109,6 +109,17 @@ def load(
     return parse_in(data, options, around)
 
 
+def database_of(path: Path, env: Mapping[str, str]) -> Path | None:
+    """The database that a config names, however wrong the rest of it is; None when not even that
+    can be said. For whoever only looks at a daemon that still runs with an older config."""
+    try:
+        table = tomllib.loads(path.read_text("utf-8-sig")).get("watcher", {})
+        named = Path(table.get("database", WatcherSettings().database))
+    except (OSError, ValueError, AttributeError, TypeError, RecursionError):
+        return None
+    return Surroundings(env=env, folder=path.absolute().parent).database(named)
+
+
 def find(explicit: Path | None, env: Mapping[str, str], cwd: Path) -> Path:
     """The config to use: ``--config``, ``$WATCHER_CONFIG``, then the usual places.
 

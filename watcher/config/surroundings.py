@@ -10,7 +10,7 @@ from pathlib import Path
 
 from watcher.model import Value
 
-NOT_BUILT: frozenset[str] = frozenset({"keep", "backup", "archive"})
+NOT_BUILT: frozenset[str] = frozenset()
 """Parts that a config may name although this version does not act on them yet."""
 
 
