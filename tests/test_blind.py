@@ -632,3 +632,29 @@ class Ticks(FakeClock):
         self._wake.set()
         if again:
             await self.waits()
+
+
+# --- a host that wants a pause ---
+
+
+async def test_a_source_that_nobody_asked_for_has_not_failed_but_is_missed_in_the_end(tmp_path):
+    async with watching(tmp_path, names=("a", "b")) as visit:
+        for name in "ab":
+            await visit(name)
+        busy = page(b"", status=429, headers={"Retry-After": str(9 * 3600)})
+        visit.sites[0].answers = busy
+        assert (await visit("a", minutes=30)).failures == 1
+        asked = len(visit.sites[0].requests)
+        for _ in range(5):
+            for name in "ab":
+                ended = await visit(name, minutes=10)
+                assert ended.outcome is CheckOutcome.FAILED
+                assert ended.failures == (1 if name == "a" else 0)
+                assert "asked for a pause" in ended.error
+                assert ended.retry_after > 0
+        assert len(visit.sites[0].requests) == asked
+        assert await told(visit.app) == []
+        # Silence is told in the end, whoever wants it.
+        for _ in range(13):
+            await visit("b", minutes=30)
+        assert [event.type for event in await told(visit.app)] == [EventType.SOURCE_FAILING]

@@ -40,7 +40,8 @@ class UnknownName(WatcherError):
 
 
 class FetchError(WatcherError):
-    """A page could not be fetched. ``status`` is the HTTP status, if there was an answer."""
+    """A page could not be fetched. ``status`` is the HTTP status, if there was an answer; ``asked``
+    is False when nobody was asked, because the host wants a pause."""
 
     retryable = True
 
@@ -51,9 +52,11 @@ class FetchError(WatcherError):
         retryable: bool | None = None,
         retry_after: float | None = None,
         status: int | None = None,
+        asked: bool = True,
     ) -> None:
         super().__init__(message, retryable=retryable, retry_after=retry_after)
         self.status = status
+        self.asked = asked
 
 
 class ParseError(WatcherError):

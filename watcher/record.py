@@ -148,7 +148,8 @@ def _record_nothing(
     target = visit.target
     source = records.sources.id_of(target.name, target.url, target.family)
     kept = f" (page kept: watcher archive show {page[:12]})" if page else ""
-    records.sources.fail(source, visit.at, f"{error}{kept}")
+    asked = not isinstance(error, FetchError) or error.asked
+    records.sources.fail(source, visit.at, f"{error}{kept}", asked=asked)
     status = error.status if isinstance(error, FetchError) else 200
     records.sources.record_check(
         visit.check(source, outcome, status=status, error=str(error), page=page)

@@ -291,6 +291,7 @@ class Fetcher:
                     f"{site.host} asked for a pause; it is visited again in "
                     f"{in_words(wait.seconds)}",
                     retry_after=wait.seconds,
+                    asked=False,
                 )
             await self._clock.sleep(wait.seconds)
 

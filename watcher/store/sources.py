@@ -184,13 +184,14 @@ class Sources:
             values,
         )
 
-    def fail(self, source: int, at: datetime, error: str) -> int:
-        """A visit failed; returns how many in a row have."""
+    def fail(self, source: int, at: datetime, error: str, *, asked: bool = True) -> int:
+        """A visit failed; returns how many in a row have. One that was not ``asked`` for, since
+        its host wants a pause, does not count, but lasts."""
         row = self._conn.execute(
-            "update sources set last_check_at = ?1, failures = failures + 1,"
+            "update sources set last_check_at = ?1, failures = failures + ?4,"
             " failing_since = coalesce(failing_since, ?1), last_error = ?2"
             " where id = ?3 returning failures",
-            (to_text(at), error, source),
+            (to_text(at), error, source, int(asked)),
         ).fetchone()
         return int(row[0])
 
