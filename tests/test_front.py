@@ -1,0 +1,93 @@
+"""Pages and subscribers of a running daemon: what a reload changes, and what it refuses."""
+
+import asyncio
+from datetime import UTC, datetime
+
+import aiohttp
+import pytest
+
+from tests import lives
+from watcher.channels import OPTIONS
+from watcher.config import parse
+from watcher.daemon import Daemon
+
+TABLES = """
+[web]
+listen = "127.0.0.1:0"
+public_url = "{url}"
+subscribe = "{subscribe}"
+
+[channel.{channel}]
+type = "email"
+smtp = "smtp://127.0.0.1:1"
+from = "papers@example.org"
+to = "team@example.org"
+allow_plaintext = true
+"""
+
+
+def text(site, *, url="https://one.example", channel="mail", subscribe="mail", rule="votes"):
+    tables = TABLES.format(url=url, channel=channel, subscribe=subscribe)
+    if not subscribe:
+        tables = tables.replace('subscribe = ""\n', "")
+    made = lives.CONFIG.format(site=site, every="1s", tables=tables, watcher="")
+    return made.replace('name = "votes"', f'name = "{rule}"')
+
+
+async def page_of(daemon, path):
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(daemon._front._web.url + path) as got,
+    ):
+        return got.status, await got.text()
+
+
+def config(tmp_path, made):
+    return parse(made.encode(), OPTIONS, env={}, folder=tmp_path)
+
+
+@pytest.fixture
+async def life(tmp_path):
+    """A daemon with pages and subscribers, and the configs that its reloads find."""
+    found = []
+    async with lives.site() as (_, site):
+        daemon = Daemon(config(tmp_path, text(site.url)), reload=lambda: found.pop(0))
+        running = asyncio.ensure_future(daemon.run())
+        try:
+            await lives.until(lambda: daemon.health.report(datetime.now(UTC)).ready)
+            yield daemon, found, site.url
+        finally:
+            daemon.stop()
+            await asyncio.wait_for(running, 20)
+
+
+async def test_pages_and_links_follow_a_reload(life, tmp_path):
+    daemon, found, site = life
+    assert "votes" in (await page_of(daemon, "/subscribe"))[1]
+    assert daemon._front._readers._public == "https://one.example"
+    found.append(config(tmp_path, text(site, url="https://two.example", rule="many votes")))
+    await daemon.reload()
+    assert "many votes" in (await page_of(daemon, "/subscribe"))[1]
+    assert daemon._front._readers._public == "https://two.example"
+    found.append(config(tmp_path, text(site, subscribe="")))
+    await daemon.reload()
+    assert daemon._front._readers is None
+    assert (await page_of(daemon, "/subscribe"))[0] == 404
+    await daemon._hold_round()
+
+
+async def test_a_reload_that_would_leave_subscribers_without_a_channel_is_refused(life, tmp_path):
+    daemon, found, site = life
+    made = text(site, channel="post", subscribe="post").replace(
+        'listen = "127.0.0.1:0', 'listen = "127.0.0.1:1'
+    )
+    found.append(config(tmp_path, made))
+    before = daemon.config
+    await daemon.reload()
+    assert daemon.config is before
+    (said,) = daemon.health.report(datetime.now(UTC)).problems
+    assert "[channel.mail] is gone, but [web] subscribe needs it until a restart" in said
+    found.append(config(tmp_path, made.replace('listen = "127.0.0.1:1', 'listen = "127.0.0.1:0')))
+    await daemon.reload()
+    assert daemon.config.web.subscribe == "post"
+    assert daemon.health.report(datetime.now(UTC)).problems == ()
