@@ -840,7 +840,7 @@ def test_a_secret_file_is_looked_for_at_the_service_manager_first(tmp_path):
     text = "[web]\ntoken_file = 'token'\n"
     first = read(text, beside, CREDENTIALS_DIRECTORY=str(given))
     assert first.web.token.reveal() == "from systemd"
-    assert first.warnings == ("config.toml there is no [[source]]: nothing is watched",)
+    assert first.warnings == ("config.toml: there is no [[source]]: nothing is watched",)
     second = read(text, beside, CREDENTIALS_DIRECTORY=str(tmp_path / "absent"))
     assert second.web.token.reveal() == "from beside"
     assert any("token_file" in w and "chmod 600" in w for w in second.warnings)
@@ -989,7 +989,7 @@ def test_loading_names_the_file_and_warns_when_others_can_read_its_secrets(tmp_p
     path.write_text("[web]\ntoken = 'abc'\n")
     path.chmod(0o644)
     warnings = load(path, OPTIONS, {}).warnings
-    assert f"{path} it holds secrets and others can read it; chmod 600 it" in warnings
+    assert f"{path}: it holds secrets and others can read it; chmod 600 it" in warnings
     path.chmod(0o600)
     assert not any("others can read it" in line for line in load(path, OPTIONS, {}).warnings)
     path.write_text("[web]\ntokn = 'abc'\n")
@@ -1147,3 +1147,14 @@ def test_the_schema_refuses_what_the_code_refuses(text):
     validator = jsonschema.Draft7Validator(json_schema(OPTIONS))
     assert list(validator.iter_errors(tomllib.loads(text)))
     assert problems(text)
+
+
+def test_a_list_of_tables_that_is_unknown_is_named_with_its_line(folder):
+    with pytest.raises(ConfigError) as caught:
+        parse(
+            b'[watcher]\ntimezone = "UTC"\n\n[[rules]]\nname = "a"\n',
+            OPTIONS,
+            env={},
+            folder=folder,
+        )
+    assert "config.toml:4 rules: unknown table; did you mean [[rule]]?" in str(caught.value)

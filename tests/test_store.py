@@ -478,3 +478,8 @@ def test_asking_whether_the_lock_is_held_neither_takes_nor_makes_it(tmp_path):
     second = Lock(tmp_path / "w.db")
     second.acquire(0.0)
     second.release()
+
+
+def test_a_folder_where_the_database_should_be_is_refused(tmp_path):
+    with pytest.raises(StoreRefused, match="is no file"):
+        open_records(tmp_path, create=True, migrate=True)

@@ -94,6 +94,8 @@ def restore(file: Path) -> int:
         except WatcherError:
             _put_back(aside, database)
             raise
+        # What was refused is gone; the next refusal is told anew.
+        database.with_name(database.name + ".refused").unlink(missing_ok=True)
     finally:
         lock.release()
     out = console()

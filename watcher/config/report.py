@@ -51,8 +51,10 @@ class Report:
 
     def _line(self, place: Place, key: str, message: str) -> tuple[int, str]:
         path = (*place.path, key) if key else place.path
-        line = line_of(self._lines, path)
+        line = line_of(self._lines, path) or line_of(self._lines, (*path, 0))
         where = f"{self.file}:{line}" if line else self.file
+        if not (place.label or key):
+            return line or 0, f"{where}: {message}"
         words = [where, printable(place.label), f"{printable(key)}: {message}" if key else message]
         return line or 0, " ".join(word for word in words if word)
 

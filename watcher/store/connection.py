@@ -186,6 +186,8 @@ def _check_file(path: Path) -> None:
         raise StoreRefused(
             f"there is no database at {path}; `watcher run` or `watcher once` makes one"
         )
+    if not path.is_file():
+        raise StoreRefused(f"{path} is no file, but a folder or a device; name a file for it")
     if path.stat().st_size == 0:
         raise StoreRefused(
             f"{path} is empty, where history should be. {newest_backup(path)} "
