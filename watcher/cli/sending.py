@@ -29,7 +29,7 @@ from watcher.cli.common import (
 )
 from watcher.cli.reading import Moment
 from watcher.config import ChannelOptions, Config, Secret
-from watcher.errors import ConfigError, SendError, UnknownName
+from watcher.errors import ConfigError, SendError, UnknownName, WatcherError
 from watcher.identity import digest_of
 from watcher.model import Letter, Message, MessageState
 from watcher.plain import render_text
@@ -201,7 +201,7 @@ def test_channel(name: str) -> int:
             "Nothing else is to be done.",
         ),
     )
-    failed = 0
+    failed, refused = 0, _refused(config, name)
     for recipient in owed.recipients_of(options):
         message = Message(
             key="msg_" + digest_of("test", name, recipient, now.isoformat(), length=24),
@@ -219,7 +219,22 @@ def test_channel(name: str) -> int:
             click.echo(f"✗ {name}{to}: {exc}", err=True)
         else:
             click.echo(f"✓ {name}{to}: the test message was accepted")
+            if (reason := refused.get(recipient.lower())) is not None:
+                click.echo(
+                    f"! {name}{to}: nothing else is sent to it since it bounced ({reason}); "
+                    "`watcher resend KEY` of one of its messages lifts that",
+                    err=True,
+                )
     return failed
+
+
+def _refused(config: Config, channel: str) -> dict[str, str]:
+    """The addresses of a channel that are not written to, each with the reason."""
+    try:
+        with records_of(config) as records:
+            return {one.address: one.reason for one in records.standing.suppressed(channel)}
+    except WatcherError:  # there is no store yet: a channel can be tried before
+        return {}
 
 
 async def _send(name: str, options: ChannelOptions, message: Message) -> None:
