@@ -10,7 +10,7 @@ from tests.makers import MOMENTS, NOW, changed, digest_of, event, notice, option
 from watcher.config.values import Hours
 from watcher.digest import LATE_BLOOMERS, Frame, assign, compose, route
 from watcher.identity import instant_batch
-from watcher.model import EventType
+from watcher.model import Counts, EventType
 
 BERLIN = ZoneInfo("Europe/Berlin")
 NIGHT = datetime(2026, 11, 21, 1, 0, tzinfo=UTC)
@@ -133,6 +133,17 @@ def test_one_entry_per_paper_with_the_reasons_of_all_its_rules():
     assert entry.reasons == ("b: 3.4 times its age", "a: matches a")
     assert set(entry.event_ids) == {event(1).id, event(2).id}
     assert [section.title for section in digest.sections] == ["b"]
+
+
+def test_papers_of_the_same_rules_stand_under_the_same_one():
+    told = []
+    for number in (1, 2, 3):
+        same = {"paper": paper(number), "counts": Counts(upvotes=9), "strength": 4.0}
+        rules = ["a", "b"] if number % 2 else ["b", "a"]
+        told += [event(10 * number + n, rule=rule, **same) for n, rule in enumerate(rules)]
+    digest = digest_of(*told)
+    assert [(s.title, len(s.entries)) for s in digest.sections] == [("a", 3)]
+    assert {entry.rules for entry in digest.entries} == {("a", "b")}
 
 
 def test_a_single_rule_is_not_repeated_before_its_reason():

@@ -170,8 +170,9 @@ def _entries(changes: Sequence[Event], votes: Mapping[int, tuple[int, ...]]) -> 
     return [_entry(told, votes.get(row, ())) for row, told in by_paper.items()]
 
 
-def _rank(event: Event) -> tuple[float, int, int]:
-    return (-event.strength, -(event.counts.upvotes or 0), event.cursor)
+def _rank(event: Event) -> tuple[float, int, str, int]:
+    # By name where rules say the same: a paper of two rules always stands under the same one.
+    return (-event.strength, -(event.counts.upvotes or 0), event.rule or "", event.cursor)
 
 
 def _entry(told: Sequence[Event], votes: tuple[int, ...]) -> Entry:
