@@ -7,6 +7,7 @@ import stat
 import subprocess
 import sys
 import threading
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
@@ -18,7 +19,7 @@ from watcher.clock import to_unix
 from watcher.errors import StoreError, StoreRefused
 from watcher.model import PageKind, ReaderName
 from watcher.store import Lock, Store, open_records
-from watcher.store.care import quick_check
+from watcher.store.care import Ledger, quick_check
 from watcher.store.connection import migrations, migrations_folder
 
 
@@ -483,3 +484,14 @@ def test_asking_whether_the_lock_is_held_neither_takes_nor_makes_it(tmp_path):
 def test_a_folder_where_the_database_should_be_is_refused(tmp_path):
     with pytest.raises(StoreRefused, match="is no file"):
         open_records(tmp_path, create=True, migrate=True)
+
+
+def test_what_304s_saved_is_known_though_the_process_saw_no_page(tmp_path):
+    with open_records(tmp_path / "w.db", create=True, migrate=True) as records:
+        for hour, counts in (
+            (10, {"requests": 2, "pages": 2, "bytes_read": 3000}),
+            (11, {"requests": 3, "not_modified": 3}),
+        ):
+            records.care.add_to_ledger(hour, Ledger(host="a.example", **counts))
+        (line,) = records.care.ledger(datetime.fromtimestamp(0, UTC))
+        assert (line.bytes_read, line.bytes_saved) == (3000, 4500)
