@@ -146,6 +146,12 @@ def test_papers_of_the_same_rules_stand_under_the_same_one():
     assert {entry.rules for entry in digest.entries} == {("a", "b")}
 
 
+def test_of_two_rules_the_one_that_says_more_of_a_paper_comes_first():
+    same = {"paper": paper(1), "counts": Counts(upvotes=9), "strength": 4.0}
+    (entry,) = digest_of(event(1, rule="a", **same), rising(2, rule="b", **same)).entries
+    assert (entry.event.type, entry.rules) == (EventType.RISING, ("b", "a"))
+
+
 def test_a_single_rule_is_not_repeated_before_its_reason():
     (entry,) = digest_of(event(1, reason="matches")).entries
     assert entry.reasons == ("matches",)

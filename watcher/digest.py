@@ -25,6 +25,9 @@ Told = tuple[str, int, str]
 """Channel, paper's row and kind of change that the channel has heard of."""
 
 
+_KINDS = (EventType.RISING, EventType.RESURGING, EventType.NEW)
+
+
 class Frame(Value, frozen=True, kw_only=True):
     """What a message says around its papers."""
 
@@ -170,9 +173,12 @@ def _entries(changes: Sequence[Event], votes: Mapping[int, tuple[int, ...]]) -> 
     return [_entry(told, votes.get(row, ())) for row, told in by_paper.items()]
 
 
-def _rank(event: Event) -> tuple[float, int, str, int]:
-    # By name where rules say the same: a paper of two rules always stands under the same one.
-    return (-event.strength, -(event.counts.upvotes or 0), event.rule or "", event.cursor)
+def _rank(event: Event) -> tuple[float, int, int, str, int]:
+    # Where rules say the same of a paper, what says most of it comes first, and then the rule by
+    # its name: papers of the same rules always stand under the same one.
+    kind = _KINDS.index(event.type) if event.type in _KINDS else len(_KINDS)
+    votes = event.counts.upvotes or 0
+    return (-event.strength, -votes, kind, event.rule or "", event.cursor)
 
 
 def _entry(told: Sequence[Event], votes: tuple[int, ...]) -> Entry:

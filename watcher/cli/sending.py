@@ -259,6 +259,8 @@ def deliveries(channel: str | None, state: str | None, limit: int | None, json_:
         lines = records.outbox.lines(
             channel=channel, state=MessageState(state) if state else None, limit=most
         )
+    if channel is not None and not lines:
+        config.channel(channel)  # nothing of a channel that is not there is a slip
     if json_:
         print_json(
             [

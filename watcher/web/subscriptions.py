@@ -84,7 +84,6 @@ async def ask(request: web.Request) -> web.Response:
     The answer is the same for every address, known or not.
     """
     context = _open(request)
-    _limit(request, context)
     given = await form_of(request)
     address = text_of(given, "address", 254)
     try:
@@ -92,6 +91,7 @@ async def ask(request: web.Request) -> web.Response:
         known = read_own_address(address, context)
     except BadWish as wrong:
         return _form(request, as_given(given, context), address=address, wrong=wrong)
+    _limit(request, context)  # of letters: a slip in the form writes none
     nonce = secrets.token_urlsafe(12)
     handle = handle_of(secrets.token_bytes(9))
     now = context.now
