@@ -26,7 +26,7 @@ LAYERS = {
         "watch", "why",
     },
     4: {
-        "__main__", "cli", "daemon", "demo", "front", "trials", "web",
+        "__main__", "cli", "daemon", "demo", "front", "web",
     },
 }  # fmt: skip
 LEVEL = {name: level for level, names in LAYERS.items() for name in names}

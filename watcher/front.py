@@ -7,32 +7,16 @@ imports are large: the daemon imports it when its config has ``[web]``. Must not
 from __future__ import annotations
 
 from datetime import datetime
-from pathlib import Path
-
-import msgspec
 
 from watcher.config import Config
 from watcher.errors import WatcherError
 from watcher.people import Readers, hold_round
-from watcher.rulebook import compile_rules
 from watcher.rules import Rule
 from watcher.store import Records
 from watcher.store.outbox import Claimed
 from watcher.telemetry import log
-from watcher.trials import Trials
-from watcher.web import Trial, Web, WebContext, start
+from watcher.web import Web, WebContext, start
 from watcher.web.app import keys_of
-
-
-def _changed(config: Config, trial: Trial) -> Rule:
-    """A rule of the config as a trial has it."""
-    changed = msgspec.structs.replace(
-        config.rule(trial.rule),
-        query=trial.query,
-        min_upvotes=trial.min_upvotes,
-        min_multiplier=trial.min_multiplier,
-    )
-    return compile_rules(msgspec.structs.replace(config, rules=(changed,)))[0]
 
 
 class Front:
@@ -40,12 +24,6 @@ class Front:
 
     def __init__(self, context: WebContext) -> None:
         """``context.mail_ready`` is called when there is something to send."""
-        trials = Trials(
-            Path(context.config.watcher.database),
-            zone=lambda: context.config.watcher.timezone,
-            change=lambda trial: _changed(context.config, trial),
-        )
-        context.try_rule = lambda trial: trials.run(trial, context.now)
         self._context = context
         self._readers: Readers | None = None
         self._web: Web | None = None

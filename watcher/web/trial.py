@@ -11,10 +11,13 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 
+import msgspec
+
 from watcher.config import Config
 from watcher.errors import WatcherError
 from watcher.hindsight import Finding, Span, look_back
-from watcher.rules import Rule, compile_rule
+from watcher.rulebook import compile_rules
+from watcher.rules import Rule
 from watcher.store import open_records
 from watcher.web.context import Trial, TrialPaper, Tried, WebContext
 
@@ -59,21 +62,14 @@ def _until(moment: float) -> Callable[[int, int], None]:
 
 
 def changed_rule(config: Config, trial: Trial) -> Rule:
-    """The rule of the config with what a trial changes. Raises QueryError, UnknownName."""
-    settings = config.rule(trial.rule)
-    return compile_rule(
-        settings.name,
+    """The rule of the config with what a trial changes. Raises ConfigError, UnknownName."""
+    changed = msgspec.structs.replace(
+        config.rule(trial.rule),
         query=trial.query,
-        exclude=settings.exclude,
-        sources=settings.sources,
-        events=settings.events,
         min_upvotes=trial.min_upvotes,
         min_multiplier=trial.min_multiplier,
-        ripen_s=settings.ripen.total_seconds(),
-        authors=settings.authors,
-        organizations=settings.organizations,
-        budget=settings.budget,
     )
+    return compile_rules(msgspec.structs.replace(config, rules=(changed,)))[0]
 
 
 def _tried(finding: Finding, span: Span) -> Tried:
