@@ -9,7 +9,7 @@ import pytest
 from tests import lives
 from watcher.channels import OPTIONS
 from watcher.config import parse
-from watcher.daemon import Daemon
+from watcher.daemon import Daemon, _followed
 
 TABLES = """
 [web]
@@ -91,3 +91,14 @@ async def test_a_reload_that_would_leave_subscribers_without_a_channel_is_refuse
     await daemon.reload()
     assert daemon.config.web.subscribe == "post"
     assert daemon.health.report(datetime.now(UTC)).problems == ()
+
+
+def test_pages_that_are_off_need_no_channel(tmp_path):
+    def off(made):
+        return config(tmp_path, made.replace("[web]\n", "[web]\nenabled = false\n"))
+
+    site = "http://127.0.0.1:1"
+    old = off(text(site))
+    new = off(text(site, channel="post", subscribe="post").replace('"127.0.0.1:0', '"127.0.0.1:1'))
+    followed, waiting = _followed(new, old)
+    assert (followed.web, waiting) == (old.web, ("[web]",))

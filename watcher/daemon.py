@@ -106,9 +106,10 @@ def _followed(new: Config, old: Config) -> tuple[Config, tuple[str, ...]]:
     }
     watcher = replace(new.watcher, database=old.watcher.database, contact=old.watcher.contact)
     web = old.web if at_start["[web]"] else new.web
-    if web.subscribe is not None and web.subscribe not in {one.name for one in new.channels}:
+    needed = web.subscribe if web is not new.web and web.enabled else None
+    if needed is not None and needed not in {one.name for one in new.channels}:
         raise ConfigError(
-            f"[channel.{web.subscribe}] is gone, but [web] subscribe needs it until a restart: "
+            f"[channel.{needed}] is gone, but [web] subscribe needs it until a restart: "
             "where [web] listens has changed too, and that is in force after a restart"
         )
     waiting = tuple(part for part, differs in at_start.items() if differs)
