@@ -16,6 +16,7 @@ from tests.servers import FakeClock, Site, page
 from tests.test_cli import call
 from watcher.agenda import Target
 from watcher.archive import Archive, Keeper
+from watcher.errors import StoreRefused
 from watcher.fetch import Fetcher, FetchOptions
 from watcher.health import Report, State
 from watcher.model import Change
@@ -317,6 +318,23 @@ def test_pages_no_longer_kept_are_counted(capsys, home):
     _, out, _ = run(capsys, home, "replay", "--from", "2026-10-01", "--source", "t", "--json")
     assert json.loads(out)["missing"] == 2
     assert run(capsys, home, "replay", "--from", "2026-10-01", "--source", "nope")[0] == 1
+
+
+def test_a_backup_that_cannot_be_brought_to_this_version_leaves_all_as_it_was(
+    capsys, home, monkeypatch
+):
+    assert run(capsys, home, "backup", home / "kept.db")[0] == 0
+    before = (home / "w.db").read_bytes()
+
+    def refuse(path):
+        raise StoreRefused(f"{path} is of no use")
+
+    monkeypatch.setattr("watcher.store.care.bring_up_to_date", refuse)
+    code, _, err = run(capsys, home, "restore", home / "kept.db")
+    assert code == 78
+    assert "is of no use" in err
+    assert (home / "w.db").read_bytes() == before
+    assert not [*home.glob("*.replaced-*"), *home.glob(".*.part")]
 
 
 # --- health ----------------------------------------------------------------------------------

@@ -24,8 +24,8 @@ SUBJECT_LIMIT = 150
 Told = tuple[str, int, str]
 """Channel, paper's row and kind of change that the channel has heard of."""
 
-
 _KINDS = (EventType.RISING, EventType.RESURGING, EventType.NEW)
+"""What says most of a paper comes first."""
 
 
 class Frame(Value, frozen=True, kw_only=True):

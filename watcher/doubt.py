@@ -135,15 +135,8 @@ def _with_itself(snapshot: Snapshot, columns: Columns) -> Iterable[str]:
     if len(ids) >= LEAST and len(set(ids)) < 0.7 * len(ids):
         yield f"{len(ids) - len(set(ids))} of {len(ids)} cards repeat a paper"
     tomorrow = (snapshot.taken_at + timedelta(days=2)).date()
-    dates = [
-        day
-        for day in (*columns["published_on"], *columns["listed_on"])
-        if day is not None and day > tomorrow
-    ]
-    if len(dates) < LEAST:
-        return
     both = zip(columns["published_on"], columns["listed_on"], strict=True)
-    ahead = sum(1 for days in both if any(day is not None and day > tomorrow for day in days))
+    ahead = len([1 for a, b in both if (a and a > tomorrow) or (b and b > tomorrow)])
     if ahead >= LEAST and ahead > cards / 2:
         yield f"{ahead} of {cards} papers are dated in the future"
 

@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from email.utils import parsedate_to_datetime
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 from protego import Protego
@@ -306,16 +307,12 @@ class Robots:
         if len(body) > ROBOTS_LIMIT:
             body = body[: body.rfind(b"\n", 0, ROBOTS_LIMIT) + 1]
         self._rules = Protego.parse(body.decode("utf-8-sig", "replace").replace("\0", ""))
-        self._answers: dict[str, bool] = {}
+        can_fetch = partial(self._rules.can_fetch, user_agent=ROBOTS_AGENT)
+        self._can_fetch = lru_cache(maxsize=_ANSWERS)(can_fetch)
 
     def allows(self, url: str) -> bool:
         """Whether ``paper-watcher`` may fetch this URL (RFC 9309 §2.2)."""
-        answer = self._answers.get(url)
-        if answer is None:
-            if len(self._answers) >= _ANSWERS:
-                self._answers.clear()
-            answer = self._answers[url] = bool(self._rules.can_fetch(url, ROBOTS_AGENT))
-        return answer
+        return bool(self._can_fetch(url))
 
     @property
     def crawl_delay(self) -> float:

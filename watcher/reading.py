@@ -35,9 +35,6 @@ _SHRUNK = 0.8
 COMPARE_EVERY = timedelta(hours=1)
 """Between two full comparisons of island and cards of one kind of page, while nothing is odd."""
 
-Span = tuple[int, int]
-"""From here to there in a body."""
-
 _DIGITS = b"0123456789"
 _encode = msgspec.json.Encoder().encode
 _portrait = msgspec.json.Decoder(Portrait)
@@ -65,9 +62,9 @@ def read_page(
     means = means or Means()
     sent, page = page, unpack(page)
     tag = readers.find(page.body)
-    island = tag.span if tag else None
-    mark = None if island is None else _mark(memoryview(page.body)[slice(*island)])
-    front = first_cards(page.body, island[1] if island else 0)
+    span = tag.span if tag else None
+    mark = None if span is None else _mark(memoryview(page.body)[slice(*span)])
+    front = first_cards(page.body, span[1] if span else 0)
     fresh = Memory(
         validators=page.validators,
         island=mark,
@@ -77,9 +74,9 @@ def read_page(
         portrait=memory.portrait,
     )
     if mark is not None and mark == memory.island:
-        return _unchanged(page, memory, fresh, now, island)
-    look = Look(sent, page, target, means, front, island)
-    look.read(now, tag)
+        return _unchanged(page, memory, fresh, now, tag)
+    look = Look(sent, page, target, means, front, tag)
+    look.read(now)
     return _look(look, memory, fresh)
 
 
@@ -91,7 +88,7 @@ def _mark(island: memoryview) -> str:
 class Look:
     """A page while it is looked at."""
 
-    __slots__ = ("front", "island", "means", "page", "sent", "snapshot", "target")
+    __slots__ = ("front", "means", "page", "sent", "snapshot", "tag", "target")
 
     snapshot: Snapshot
 
@@ -102,7 +99,7 @@ class Look:
         target: Target,
         means: Means,
         front: bytes,
-        island: Span | None,
+        tag: Tag | None,
     ) -> None:
         self.sent = sent
         self.page = page
@@ -110,12 +107,12 @@ class Look:
         self.means = means
         self.front = front
         """See ``first_cards``."""
-        self.island = island
-        """Where it stands in the page."""
+        self.tag = tag
+        """The island's, if there is one."""
 
-    def read(self, now: datetime, tag: Tag | None) -> None:
-        """Bytes to a snapshot; raises ParseError. ``tag`` is the island's, if there is one."""
-        page = self.page
+    def read(self, now: datetime) -> None:
+        """Bytes to a snapshot; raises ParseError."""
+        page, tag = self.page, self.tag
         try:
             snapshot = readers.parse(page.body, url=page.url, at=now, memo=self.means.memo, tag=tag)
         except ParseError as exc:
@@ -144,7 +141,7 @@ def _look(look: Look, memory: Memory, fresh: Memory) -> Seen:
     agrees = thorough and _probe(look, same=fresh.form == memory.agreed)
     by_cards = None
     if (thorough and not agrees) or _wants_cards(look, memory, portrait, odd=bool(odd)):
-        by_cards = _by_cards(look.page, snapshot, look.island)
+        by_cards = _by_cards(look.page, snapshot, look.tag)
     seen_twice = None if isinstance(by_cards, str) else by_cards
     reference = doubt.reference_of(snapshot, columns)
     doubts = doubt.contradictions(
@@ -247,19 +244,18 @@ def _shows_votes(first: bytes, snapshot: Snapshot) -> bool:
     return all(b">%d<" % (card.upvotes or 0) in first for card in snapshot.cards[:PROBED])
 
 
-def _by_cards(page: Page, snapshot: Snapshot, island: Span | None) -> Snapshot | str:
+def _by_cards(page: Page, snapshot: Snapshot, tag: Tag | None) -> Snapshot | str:
     """What the cards say, or why they cannot be read. The island, half of the page, is cut out
     before: the cards do not know it, and a tree of it costs time and memory."""
-    body = page.body[: island[0]] + page.body[island[1] :] if island else page.body
+    span = tag.span if tag else None
+    body = page.body[: span[0]] + page.body[span[1] :] if span else page.body
     try:
         return readers.parse(body, url=page.url, at=snapshot.taken_at, reader=ReaderName.CARDS)
     except ParseError as exc:
         return str(exc)
 
 
-def _unchanged(
-    page: Page, memory: Memory, fresh: Memory, now: datetime, island: Span | None
-) -> Seen:
+def _unchanged(page: Page, memory: Memory, fresh: Memory, now: datetime, tag: Tag | None) -> Seen:
     """The island is what it was; are the cards?"""
     portrait = portrait_of(memory)
     same = memory.form in (0, fresh.form)
@@ -269,7 +265,7 @@ def _unchanged(
         snapshot = readers.parse(page.body, url=page.url, at=now)
     except ParseError:
         return still(fresh, now)
-    return still(fresh, now, drift.cards_oddities(snapshot, _by_cards(page, snapshot, island)))
+    return still(fresh, now, drift.cards_oddities(snapshot, _by_cards(page, snapshot, tag)))
 
 
 def still(memory: Memory, now: datetime, on_cards: tuple[Finding, ...] | None = None) -> Seen:

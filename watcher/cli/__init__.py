@@ -149,16 +149,20 @@ def main(args: list[str] | None = None) -> None:
         click.echo(f"watcher: {exc}", err=True)
         sys.exit(exit_code_of(exc))
     except _ReaderGone:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _say_no_more()
         sys.exit(0)
     except (OSError, UnicodeError) as exc:
         if os.environ.get("WATCHER_DEBUG"):
             raise
         click.echo(f"watcher: {exc}", err=True)
-        # Else what cannot be written is tried once more, and told once more, at the very end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _say_no_more()
         sys.exit(FAILED)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _say_no_more() -> None:
+    """Else what cannot be written is tried once more, and told once more, at the very end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def exit_code_of(exc: WatcherError) -> int:

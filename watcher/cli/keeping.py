@@ -393,20 +393,11 @@ def healthcheck(json_: bool) -> int:
     site that does not answer does not make it ill: a restart would not help.
     """
     from watcher.care import PULSE_OLD
-    from watcher.config import database_of
     from watcher.health import Report
     from watcher.store import Lock, open_records
 
     try:
-        try:
-            database = Path(read_config().watcher.database)
-        except ConfigError:
-            # A daemon that runs goes on with the config it has read: a typo made since does not
-            # make it ill.
-            found = database_of(config_path(), os.environ)
-            if found is None or not Lock(found).is_held():
-                raise
-            database = found
+        database = _database_in_use()
         with open_records(database) as records:
             at, note = records.care.done_at("pulse"), records.care.note("pulse")
     except WatcherError as exc:
@@ -420,6 +411,21 @@ def healthcheck(json_: bool) -> int:
         return _say_health({"well": False, "status": "silent", "problems": [line]}, json_)
     shown = {"well": report.well, "status": report.status.value, "problems": report.problems}
     return _say_health(shown, json_)
+
+
+def _database_in_use() -> Path:
+    """The config's. A daemon that runs goes on with the config it has read: a slip made since does
+    not make it ill. Raises ConfigError when it cannot be told."""
+    from watcher.config import database_of
+    from watcher.store import Lock
+
+    try:
+        return Path(read_config().watcher.database)
+    except ConfigError:
+        found = database_of(config_path(), os.environ)
+        if found is None or not Lock(found).is_held():
+            raise
+        return found
 
 
 def _say_health(shown: dict[str, Any], json_: bool) -> int:

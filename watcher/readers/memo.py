@@ -36,8 +36,7 @@ _COUNTS = (b"&quot;upvotes&quot;:", b"&quot;numComments&quot;:", b"&quot;githubS
 _FOLLOWERS = b"&quot;followerCount&quot;:"
 """A number that moves and is never read."""
 _NUMBERS = (*_COUNTS, _FOLLOWERS)
-_number = re.compile(rb"(?:0|[1-9]\d{0,14})(?=[,}])").match
-_crc32 = isal_zlib.crc32
+_NUMBER = re.compile(rb"(?:0|[1-9]\d{0,14})(?=[,}])")
 
 _Counts = tuple[int | None, int | None, int | None]
 """(upvotes, comments, stars)"""
@@ -133,14 +132,14 @@ class Memo:
         mark = 0
         for gap, which in entry.layout.numbers:
             begin = place + gap
-            number = _number(body, begin)
+            number = _NUMBER.match(body, begin)
             if number is None:
                 return None, place
-            mark = _crc32(view[place:begin], mark)
+            mark = isal_zlib.crc32(view[place:begin], mark)
             place = number.end()
             counts[which] = int(number[0])
         end = place + entry.layout.tail
-        if _crc32(view[place:end], mark) != entry.layout.mark:
+        if isal_zlib.crc32(view[place:end], mark) != entry.layout.mark:
             return None, place
         return Slot(head, entry.layout, (counts[0], counts[1], counts[2]), entry), end
 
@@ -178,7 +177,7 @@ def _survey(item: bytes) -> Slot:
     head, counts, spans = item[:_NAMED], [], []
     for which, name in enumerate(_NUMBERS):
         found = item.rfind(name)  # they stand near the end
-        number = _number(item, found + len(name)) if found >= 0 else None
+        number = _NUMBER.match(item, found + len(name)) if found >= 0 else None
         counts.append(int(number[0]) if number else None)
         if number:
             spans.append((*number.span(), which))
@@ -188,9 +187,9 @@ def _survey(item: bytes) -> Slot:
     numbers, place, mark = [], 0, 0
     for begin, end, which in sorted(spans):
         numbers.append((begin - place, which))
-        mark = _crc32(item[place:begin], mark)
+        mark = isal_zlib.crc32(item[place:begin], mark)
         place = end
-    mark = _crc32(item[place:length], mark)
+    mark = isal_zlib.crc32(item[place:length], mark)
     layout = Layout(tuple(numbers), length - place, mark)
     return Slot(head, layout, (counts[0], counts[1], counts[2]), None)
 
