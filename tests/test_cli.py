@@ -1,7 +1,10 @@
 """The verbs, as a person or a script calls them."""
 
 import asyncio
+import contextlib
+import itertools
 import json
+import shlex
 import subprocess
 import sys
 import threading
@@ -9,11 +12,12 @@ import time
 from datetime import UTC, date, datetime
 from pathlib import Path
 
+import click
 import pytest
 
 from tests import pages
 from tests.conftest import ROOT, SHARED, needs_shared
-from watcher.cli import VERBS, main
+from watcher.cli import VERBS, cli, main
 from watcher.demo.site import Site, serve
 from watcher.demo.world import World
 from watcher.store import open_records
@@ -91,6 +95,55 @@ def test_help_lists_every_verb_and_each_has_its_own_help(capsys):
         code, text, _ = call(capsys, verb, "--help")
         assert code == 0
         assert "Usage:" in text
+
+
+def _commands(command: click.Command, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    """Every verb and every verb of a verb."""
+    if not isinstance(command, click.Group):
+        return [path]
+    below = click.Context(command)
+    names = command.list_commands(below)
+    found = [path] if path and command.invoke_without_command else []
+    for name in names:
+        one = command.get_command(below, name)
+        assert one is not None
+        found += _commands(one, (*path, name))
+    return found
+
+
+def _examples(text: str) -> list[list[str]]:
+    """The arguments of each example, without what the shell does with them."""
+    lines = text.partition("Examples:")[2].partition("Options:")[0].splitlines()
+    found = []
+    for line in filter(None, map(str.strip, lines)):
+        words = shlex.split(line, comments=True)
+        args = words[words.index("watcher") + 1 :]
+        found.append([*itertools.takewhile(lambda word: word not in ("|", ">", "2>>", "&&"), args)])
+    return found
+
+
+def _take(command: click.Command, args: list[str], parent: click.Context | None = None) -> None:
+    """Raises UsageError when a command would not take these arguments."""
+    with contextlib.suppress(click.BadParameter):  # the files of an example are not here
+        context = command.make_context("watcher", [*args], parent=parent, obj={})
+        rest = [*context._protected_args, *context.args]
+        if isinstance(command, click.Group) and rest:
+            _, below, rest = command.resolve_command(context, rest)
+            assert below is not None
+            _take(below, rest, context)
+
+
+@pytest.mark.parametrize("path", _commands(cli), ids=" ".join)
+def test_every_verb_shows_examples_that_it_would_take(capsys, path):
+    examples = _examples(call(capsys, *path, "--help")[1])
+    assert examples
+    for args in examples:
+        _take(cli, args)
+
+
+def test_an_example_with_a_wrong_option_would_be_found():
+    with pytest.raises(click.UsageError):
+        _take(cli, ["deliveries", "--sate", "dead"])
 
 
 def test_version(capsys):

@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from tests.conftest import ROOT
 from watcher.channels import OPTIONS
 from watcher.config import (
-    NOT_BUILT,
     BadValue,
     Hours,
     Known,
@@ -30,7 +29,6 @@ from watcher.config import (
     find,
     json_schema,
     load,
-    not_active,
     parse,
     parse_in,
     render,
@@ -100,10 +98,9 @@ def folder(tmp_path):
     return tmp_path
 
 
-def read(text, folder=Path("/nowhere"), *, built=True, **env):
-    """Parse with every part built, as if the environment were ``env``."""
-    not_built = frozenset() if built else NOT_BUILT | {"rules", "channel.email", "channel.webhook"}
-    around = Surroundings(env=env, folder=folder, not_built=not_built)
+def read(text, folder=Path("/nowhere"), **env):
+    """Parse as if the environment were ``env``."""
+    around = Surroundings(env=env, folder=folder)
     return parse_in(text.encode(), OPTIONS, around)
 
 
@@ -148,13 +145,6 @@ def test_the_contract_decodes_as_written(folder):
     assert config.web.enabled
     assert str(config.web.listen) == "127.0.0.1:8484"
     assert config.warnings == ()
-
-
-def test_the_contract_decodes_without_its_secrets_while_its_channels_are_not_built():
-    config = read(CONTRACT, built=False)
-    assert len(config.warnings) == 2
-    assert config.channel("team").secret == Secret("")
-    assert "[channel.me] (type email)" in not_active(config, NOT_BUILT | {"channel.email"})
 
 
 def test_the_contract_is_refused_without_its_secrets():
@@ -702,19 +692,18 @@ def draw_keys(draw, struct):
     return [f"{name} = {draw(LITERALS)}" for name in names]
 
 
-@given(whole_files(), st.booleans())
-def test_any_values_in_any_tables_give_a_config_or_a_config_error(text, built):
+@given(whole_files())
+def test_any_values_in_any_tables_give_a_config_or_a_config_error(text):
     tomllib.loads(text)
     try:
-        config = read(text, built=built, X="1")
+        config = read(text, X="1")
     except ConfigError as refused:
         lines = refused.problems
     else:
         lines = config.warnings
         tomllib.loads(render(config))
-        assert config == read(text, built=built, X="1")
+        assert config == read(text, X="1")
         assert len(effective_intervals(config)) == len(config.sources)
-        not_active(config)
     assert all(line.isprintable() for line in lines)
 
 
@@ -1044,15 +1033,6 @@ def test_intervals_stretch_in_proportion_when_a_host_is_asked_too_often():
     assert (visits["c"].really, visits["c"].stretched) == (timedelta(minutes=2), False)
     unlimited = read(text.replace("0.01", "0"))
     assert not any(visit.stretched for visit in effective_intervals(unlimited))
-
-
-def test_what_is_not_built_is_named_as_not_active():
-    text = "[[rule]]\nname = 'r'\n[channel.c]\ntype = 'console'\n[web]\n[alert]\nafter = 5\n"
-    config = read(text)
-    everything = frozenset({"rules", "channel.console", "web", "alert", "keep", "backup"})
-    expected = ("[[rule]]", "[channel.c] (type console)", "[web]", "[alert]")
-    assert not_active(config, everything) == expected
-    assert not_active(config, frozenset()) == ()
 
 
 # ── Files made from the code ──────────────────────────────────────────────────────────────

@@ -232,6 +232,11 @@ def rules(json_: bool) -> int:
 
     Thresholds are those in force now: a rule with a budget learns them at each midnight, the
     usual votes are learnt on Mondays at 00:00 UTC from the records before.
+
+    \b
+    Examples:
+      watcher rules
+      watcher rules --json | jq -r '.[].name'
     """
     from watcher.rulebook import compile_rules
 

@@ -71,6 +71,10 @@ def restore(file: Path) -> int:
 
     The backup is checked first, and the present database is kept beside it. What was told after
     the backup was made may be told once more, under the same ids.
+
+    \b
+    Examples:
+      watcher restore backups/watcher-20261001T030000Z.db
     """
     from watcher.store import Lock
     from watcher.store.care import bring_up_to_date, settle, verify_backup
@@ -152,6 +156,11 @@ def prune(json_: bool) -> int:
     """Remove records and pages older than [keep] and [archive] say. The daemon does it nightly.
 
     Papers, events and what was told are always kept: old news would be told again.
+
+    \b
+    Examples:
+      watcher prune
+      watcher prune --json
     """
     from watcher.care import keeper_of, prune_records, spans_of
 
@@ -178,7 +187,12 @@ def prune(json_: bool) -> int:
 @as_json
 @config_options
 def migrate(json_: bool) -> int:
-    """Bring the database to this version, with a backup first. The daemon does it at its start."""
+    """Bring the database to this version, with a backup first. The daemon does it at its start.
+
+    \b
+    Examples:
+      watcher migrate
+    """
     from watcher.store import Lock
     from watcher.store.care import bring_up_to_date
 
@@ -208,6 +222,11 @@ def archive() -> None:
 
     Judged pages are kept while [archive] is in the config; pages that could not be read or were
     not believed always are, for [keep] quarantine.
+
+    \b
+    Examples:
+      watcher archive list --odd
+      watcher archive show 3fa9c1 > page.html
     """
 
 
@@ -218,7 +237,13 @@ def archive() -> None:
 @as_json
 @config_options
 def list_pages(odd: bool, source: str | None, limit: int | None, json_: bool) -> int:
-    """Kept pages, the newest first."""
+    """Kept pages, the newest first.
+
+    \b
+    Examples:
+      watcher archive list
+      watcher archive list --odd --source trending
+    """
     config = read_config()
     found = _pages(config, odd=odd, source=source)
     if limit is None and not json_:
@@ -355,6 +380,11 @@ def replay(
 
     Counts, words and order are corrected in their place. Nothing is judged and nothing told;
     what was told stays told. The daemon must not run.
+
+    \b
+    Examples:
+      watcher replay --from 2026-10-01
+      watcher replay --from 2026-10-01T06:00Z --to 2026-10-02 --source trending --reader cards
     """
     from watcher.cli.captures import replay_pages
 
@@ -391,6 +421,11 @@ def healthcheck(json_: bool) -> int:
 
     Looks whether a daemon has the database, and at the sign of life that it writes there. A
     site that does not answer does not make it ill: a restart would not help.
+
+    \b
+    Examples:
+      watcher healthcheck
+      watcher healthcheck --json | jq -r .status
     """
     from watcher.care import PULSE_OLD
     from watcher.health import Report
@@ -407,7 +442,12 @@ def healthcheck(json_: bool) -> int:
     now = datetime.now(UTC)
     if not runs or at is None or report is None or not timedelta(-1) < now - at < PULSE_OLD:
         what = "cannot write" if runs else "does not run"
-        line = f"the daemon {what}: its last sign of life was {age(at)}"
+        heard = (
+            "it has given no sign of life yet"
+            if at is None
+            else f"its last sign of life was {age(at)}"
+        )
+        line = f"the daemon {what}: {heard}"
         return _say_health({"well": False, "status": "silent", "problems": [line]}, json_)
     shown = {"well": report.well, "status": report.status.value, "problems": report.problems}
     return _say_health(shown, json_)

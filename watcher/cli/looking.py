@@ -37,7 +37,13 @@ from watcher.text import draw_votes
 )
 @config_options
 def sources(json_: bool, all_: bool) -> int:
-    """The sources: when they were read last, what fails, when they are due."""
+    """The sources: when they were read last, what fails, when they are due.
+
+    \b
+    Examples:
+      watcher sources
+      watcher sources --all --json | jq -r '.[] | select(.failing_since) | .name'
+    """
     config = read_config()
     names = {source.name: source for source in config.sources}
     with records_of(config) as records:
@@ -175,6 +181,11 @@ def paper(name: str, json_: bool) -> int:
     """One paper: its words, how its counts moved, what was said of it.
 
     NAME is an arXiv id, a `t:` name or the paper's address.
+
+    \b
+    Examples:
+      watcher paper 2610.01234
+      watcher paper https://huggingface.co/papers/2610.01234 --json
     """
     config = read_config()
     with records_of(config) as records:
@@ -258,7 +269,13 @@ def votes_over_time(history: Any, points: int = 48) -> tuple[int, ...]:
 @as_json
 @config_options
 def stats(json_: bool) -> int:
-    """What is stored, how checks and messages went, and an account of the last day."""
+    """What is stored, how checks and messages went, and an account of the last day.
+
+    \b
+    Examples:
+      watcher stats
+      watcher stats --json | jq .checks
+    """
     from watcher.cli.accounts import account_json, account_of, print_account
 
     config = read_config()

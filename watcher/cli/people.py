@@ -77,7 +77,13 @@ def subscribers(json_: bool) -> int:
 @as_json
 @config_options
 def list_(json_: bool) -> int:
-    """Everybody, with what they want and when they are due."""
+    """Everybody, with what they want and when they are due.
+
+    \b
+    Examples:
+      watcher subscribers list
+      watcher subscribers list --json | jq length
+    """
     return _list(json_)
 
 
@@ -142,7 +148,13 @@ def _as_json(person: Subscriber, suppressed: str | None) -> dict[str, Any]:
 @click.option("--again", is_flag=True, help="Also if they had unsubscribed.")
 @config_options
 def add(address: str, again: bool, **wants: Any) -> int:
-    """Subscribe somebody who asked you to; they are not asked to confirm."""
+    """Subscribe somebody who asked you to; they are not asked to confirm.
+
+    \b
+    Examples:
+      watcher subscribers add ada@example.org --topic alignment
+      watcher subscribers add ada@example.org --query 'title:speech' --frequency weekly --weekday 0
+    """
     config = read_config()
     topics = wants["topics"] or (tuple(r.name for r in config.rules) if not wants["query"] else ())
     wishes = Wishes(
@@ -191,6 +203,11 @@ def import_(file: TextIO, again: bool) -> int:
 
     Only the column `address` must be there. Nobody who unsubscribed comes back by it. A faulty
     line is named and changes nothing; the others still come in, exit 1.
+
+    \b
+    Examples:
+      watcher subscribers import readers.csv
+      watcher subscribers export | watcher -c other.toml subscribers import -
     """
     config = read_config()
     _warn(config)
@@ -255,7 +272,12 @@ def _wishes_of(row: dict[str, Any], config: Config) -> Wishes:
 @click.command()
 @config_options
 def export() -> int:
-    """Write everybody as CSV to stdout, those who left too."""
+    """Write everybody as CSV to stdout, those who left too.
+
+    \b
+    Examples:
+      watcher subscribers export > readers.csv
+    """
     config = read_config()
     with records_of(config) as records:
         people = records.people.all()
@@ -293,7 +315,13 @@ def _cell(text: str) -> str:
 )
 @config_options
 def remove(address: str, keep: bool) -> int:
-    """Forget an address altogether, or (--keep) unsubscribe it."""
+    """Forget an address altogether, or (--keep) unsubscribe it.
+
+    \b
+    Examples:
+      watcher subscribers remove ada@example.org
+      watcher subscribers remove ada@example.org --keep
+    """
     config = read_config()
     with records_of(config) as records, records.transaction():
         person = records.people.by_address(address)

@@ -120,6 +120,11 @@ def import_(paths: tuple[Path, ...], at: datetime | None, source: str, json_: bo
 
     Older sightings are filed in their place. Doing it again changes nothing, so an
     interrupted import is simply started again.
+
+    \b
+    Examples:
+      watcher import saved-pages/
+      watcher import trending.html --at 2026-10-02T08:00Z --source trending
     """
     from watcher.store import open_records
 

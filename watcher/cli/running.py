@@ -41,6 +41,11 @@ def run() -> int:
 
     SIGTERM or Ctrl-C ends it within seconds, a second one at once; SIGHUP reads the config
     anew. Logs go to stderr, as JSON when that is no terminal.
+
+    \b
+    Examples:
+      watcher run
+      watcher -c /etc/watcher/config.toml run 2>> watcher.log
     """
     with process.long_life():
         return _run()
@@ -78,7 +83,7 @@ def once(sources: tuple[str, ...], due: bool, json_: bool) -> int:
     Examples:
       watcher once
       watcher once --source trending
-      watcher once --due            from a timer, instead of the daemon
+      watcher once --due            # from a timer, instead of the daemon
     """
     from watcher.daemon import Daemon
 
@@ -160,7 +165,13 @@ class _Lines:
     help="Where the demo's database and mail go.",
 )
 def demo(seed: int, days: int, folder: Path) -> int:
-    """A month at a stand-in site in about a minute: no network, no configuration."""
+    """A month at a stand-in site in about a minute: no network, no configuration.
+
+    \b
+    Examples:
+      watcher demo
+      watcher demo --days 10 --seed 7 --folder /tmp/demo
+    """
     from watcher.demo.run import run_demo
 
     set_up_log(default="error")

@@ -57,7 +57,14 @@ class Duration(click.ParamType[timedelta]):
 @as_json
 @config_options
 def channels(json_: bool) -> int:
-    """The channels and how each stands; enable, disable or mute one."""
+    """The channels and how each stands; enable, disable or mute one.
+
+    \b
+    Examples:
+      watcher channels
+      watcher channels mute slack --for 3d
+      watcher channels enable slack
+    """
     if click.get_current_context().invoked_subcommand is not None:
         return 0
     return _list_channels(json_)
@@ -143,7 +150,12 @@ def _standing(options: ChannelOptions | None, state: ChannelState | None, now: d
 @click.argument("name")
 @config_options
 def enable(name: str) -> int:
-    """Switch a channel on again, or end its mute; what waited is sent, oldest first."""
+    """Switch a channel on again, or end its mute; what waited is sent, oldest first.
+
+    \b
+    Examples:
+      watcher channels enable slack
+    """
 
     def switch(records: Records, now: datetime) -> None:
         records.standing.enable(name, now)
@@ -158,7 +170,12 @@ def enable(name: str) -> int:
 @click.argument("name")
 @config_options
 def disable(name: str) -> int:
-    """Switch a channel off: nothing is sent, what is owed waits."""
+    """Switch a channel off: nothing is sent, what is owed waits.
+
+    \b
+    Examples:
+      watcher channels disable slack
+    """
     _change(name, lambda r, now: r.standing.disable(name, now, why="by hand", by_hand=True))
     click.echo(f"{name} is disabled; what is owed waits for `watcher channels enable {name}`")
     return 0
@@ -169,7 +186,12 @@ def disable(name: str) -> int:
 @click.option("--for", "span", type=Duration(), default="1d", show_default=True)
 @config_options
 def mute(name: str, span: timedelta) -> int:
-    """Drop what becomes due on a channel for a while; notices still come through."""
+    """Drop what becomes due on a channel for a while; notices still come through.
+
+    \b
+    Examples:
+      watcher channels mute slack --for 3d
+    """
     until = datetime.now(UTC) + span
     _change(name, lambda r, _: r.standing.mute(name, until))
     click.echo(f"{name} is muted until {until:%Y-%m-%d %H:%M} UTC")
@@ -190,7 +212,12 @@ def _change(name: str, work: Any) -> None:
 @click.argument("name")
 @config_options
 def test_channel(name: str) -> int:
-    """Send a test message through a channel, now, and say what came of it."""
+    """Send a test message through a channel, now, and say what came of it.
+
+    \b
+    Examples:
+      watcher test-channel me
+    """
     config = read_config()
     options = config.channel(name)
     now = datetime.now(UTC)
@@ -252,7 +279,14 @@ async def _send(name: str, options: ChannelOptions, message: Message) -> None:
 @as_json
 @config_options
 def deliveries(channel: str | None, state: str | None, limit: int | None, json_: bool) -> int:
-    """Messages: what waits, what was sent, what was given up and why."""
+    """Messages: what waits, what was sent, what was given up and why.
+
+    \b
+    Examples:
+      watcher deliveries
+      watcher deliveries --state dead
+      watcher deliveries --channel me --limit 100 --json
+    """
     config = read_config()
     most = limit if limit is not None or json_ else 20
     with records_of(config) as records:
@@ -300,7 +334,13 @@ def deliveries(channel: str | None, state: str | None, limit: int | None, json_:
 @click.option("--dead", is_flag=True, help="Every message that was given up.")
 @config_options
 def resend(keys: tuple[str, ...], dead: bool) -> int:
-    """Send messages once more, whatever became of them: same key, same words."""
+    """Send messages once more, whatever became of them: same key, same words.
+
+    \b
+    Examples:
+      watcher resend --dead
+      watcher deliveries --state dead --json | jq -r '.[].key' | xargs watcher resend
+    """
     config = read_config()
     now = datetime.now(UTC)
     with records_of(config) as records, records.transaction():
@@ -318,7 +358,12 @@ def resend(keys: tuple[str, ...], dead: bool) -> int:
 
 @click.group()
 def digest() -> None:
-    """Show the digest a channel would get now."""
+    """Show the digest a channel would get now.
+
+    \b
+    Examples:
+      watcher digest preview me
+    """
 
 
 @digest.command("preview")
@@ -328,7 +373,13 @@ def digest() -> None:
 @as_json
 @config_options
 def preview(name: str, html_file: Path | None, at: datetime | None, json_: bool) -> int:
-    """Show what a channel's next digest would say, as text or as the mail's HTML."""
+    """Show what a channel's next digest would say, as text or as the mail's HTML.
+
+    \b
+    Examples:
+      watcher digest preview me
+      watcher digest preview me --html digest.html --at 2026-10-05T08:00Z
+    """
     config = read_config()
     options = config.channel(name)
     with records_of(config) as records:
@@ -367,6 +418,11 @@ def webhook_listen(port: int, secret: str | None, json_: bool) -> int:
     """A receiver on this machine that verifies and shows webhooks, for writing consumers.
 
     Point a channel's url at it, with allow_private = true, and the same secret.
+
+    \b
+    Examples:
+      HOOK_SECRET=whsec_… watcher webhook-listen
+      watcher webhook-listen --port 9000 --json | jq .type
     """
     if not secret:
         raise ConfigError("name the secret with --secret or $HOOK_SECRET: whsec_ and base64")

@@ -20,7 +20,7 @@ from watcher.cli.common import (
     table,
 )
 from watcher.clock import span
-from watcher.config import effective_intervals, not_active, render
+from watcher.config import effective_intervals, render
 from watcher.errors import ConfigError
 
 
@@ -28,7 +28,13 @@ from watcher.errors import ConfigError
 @click.argument("path", type=click.Path(path_type=Path), default=Path("config.toml"))
 @click.option("--force", is_flag=True, help="Write over an existing file.")
 def init(path: Path, force: bool) -> int:
-    """Write a commented config.toml to begin with (default: in this folder)."""
+    """Write a commented config.toml to begin with (default: in this folder).
+
+    \b
+    Examples:
+      watcher init
+      watcher init /etc/watcher/config.toml
+    """
     if path.is_dir():
         path = path / "config.toml"
     if path.exists() and not force:
@@ -51,7 +57,14 @@ def init(path: Path, force: bool) -> int:
 @as_json
 @config_options
 def check_config(json_: bool) -> int:
-    """Name every mistake in the config at once; else show what is in force, secrets masked."""
+    """Name every mistake in the config at once; else show what is in force, secrets masked.
+
+    \b
+    Examples:
+      watcher check-config
+      watcher check-config --json | jq .in_force.rule
+      watcher -c next.toml check-config && cp next.toml config.toml
+    """
     path = config_path()
     config = read_config(path)
     visits = effective_intervals(config)
@@ -62,7 +75,6 @@ def check_config(json_: bool) -> int:
                 "in_force": tomllib.loads(render(config)),
                 "visits": visits,
                 "warnings": config.warnings,
-                "not_active": not_active(config),
             }
         )
         return 0
@@ -79,8 +91,6 @@ def check_config(json_: bool) -> int:
                 f"{really} (the host's rate allows no more)" if visit.stretched else really,
             )
         out.print(shown)
-    for part in not_active(config):
-        out.print(f"[yellow]not active in this version:[/] {escape(part)}")
     for warning in config.warnings:
         out.print(f"[yellow]warning:[/] {escape(warning)}")
     out.print(f"[green]✓[/] {escape(str(path))} is fine")
@@ -90,7 +100,13 @@ def check_config(json_: bool) -> int:
 @click.command()
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> int:
-    """Print a script that completes commands: `source <(watcher completion bash)`."""
+    """Print a script that completes commands: `source <(watcher completion bash)`.
+
+    \b
+    Examples:
+      watcher completion bash > ~/.local/share/bash-completion/completions/watcher
+      watcher completion fish > ~/.config/fish/completions/watcher.fish
+    """
     from click.shell_completion import get_completion_class
 
     from watcher.cli import cli

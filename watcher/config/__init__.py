@@ -28,13 +28,12 @@ from watcher.config.settings import (
     is_loopback_url,
     path_of,
 )
-from watcher.config.surroundings import NOT_BUILT, Surroundings
+from watcher.config.surroundings import Surroundings
 from watcher.config.values import EVERY_DAY, BadValue, Hours, Listen, Mailbox, Weekday
-from watcher.config.visits import Visit, effective_intervals, not_active
+from watcher.config.visits import Visit, effective_intervals
 
 __all__ = [
     "EVERY_DAY",
-    "NOT_BUILT",
     "AlertSettings",
     "ArchiveSettings",
     "BackupSettings",
@@ -69,7 +68,6 @@ __all__ = [
     "is_loopback_url",
     "json_schema",
     "load",
-    "not_active",
     "parse",
     "parse_in",
     "path_of",

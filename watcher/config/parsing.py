@@ -236,7 +236,6 @@ def _read_tables(document: dict[str, Any], drafts: Drafts, reader: Reader) -> No
         draft = Draft(struct, Place((name,), f"[{name}]"))
         if name in SWITCHED:
             draft["enabled"] = name in document
-        draft.active = f"{name}" not in reader.around.not_built
         table = document.get(name, {})
         if isinstance(table, list):
             reader.report.problem(draft.place, "", f"is one table: write [{name}]")
@@ -284,8 +283,7 @@ def _read_channels(
         if struct is None:
             continue
         draft = Draft(struct, place)
-        built = f"channel.{table['type']}" not in reader.around.not_built
-        draft.active = built and table.get("enabled") is not False
+        draft.active = table.get("enabled") is not False
         drafts.channels[name] = reader.read(table, draft)
 
 

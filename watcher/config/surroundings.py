@@ -10,9 +10,6 @@ from pathlib import Path
 
 from watcher.model import Value
 
-NOT_BUILT: frozenset[str] = frozenset()
-"""Parts that a config may name although this version does not act on them yet."""
-
 
 class Surroundings(Value, frozen=True, kw_only=True):
     """What stands around the bytes of a config."""
@@ -26,7 +23,6 @@ class Surroundings(Value, frozen=True, kw_only=True):
     """Raises ``QueryError`` for a query that is none; given by whoever knows the language."""
     open_to_others: bool = False
     """Whether group or others may read the file."""
-    not_built: frozenset[str] = NOT_BUILT
 
     def __repr__(self) -> str:
         return f"Surroundings({self.file!r})"  # the environment may hold secrets

@@ -1,4 +1,4 @@
-"""How often each source will really be visited, and what is configured but not built.
+"""How often each source will really be visited.
 
 Owns what ``check-config`` says beyond faults. Pure.
 """
@@ -9,7 +9,6 @@ from collections import defaultdict
 from datetime import timedelta
 
 from watcher.config.settings import Config
-from watcher.config.surroundings import NOT_BUILT
 from watcher.model import Value
 
 
@@ -49,21 +48,3 @@ def effective_intervals(config: Config) -> tuple[Visit, ...]:
         )
         for source, host in zip(config.sources, hosts, strict=True)
     )
-
-
-def not_active(config: Config, not_built: frozenset[str] = NOT_BUILT) -> tuple[str, ...]:
-    """The parts this config names that this version does not act on yet, as headers."""
-    found = ["[[rule]]"] if config.rules and "rules" in not_built else []
-    found += [
-        f"[channel.{channel.name}] (type {channel.type})"
-        for channel in config.channels
-        if f"channel.{channel.type}" in not_built
-    ]
-    for name in ("web", "backup", "archive"):
-        if getattr(config, name).enabled and name in not_built:
-            found.append(f"[{name}]")
-    for name in ("delivery", "alert", "keep"):
-        table = getattr(config, name)
-        if table != type(table)() and name in not_built:
-            found.append(f"[{name}]")
-    return tuple(found)
