@@ -311,7 +311,7 @@ def test_unknown_words_leave_the_counts_to_decide():
         ("a OR b)", ") at character 7 closes nothing"),
         ("[a)", ") at character 3 closes nothing"),
         ('title:"reward', "the quote at character 7 is not closed"),
-        ("titel:reward", "no field 'titel' at character 1: did you mean title"),
+        ("titel:reward", "no field 'titel' at character 1: did you mean title?"),
         ("x:y", "the fields are title, abstract"),
         ("title:(a OR abstract:b)", "close the group of title first"),
         (">=20", "upvotes:>=20"),

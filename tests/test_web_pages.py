@@ -275,6 +275,22 @@ async def test_a_dead_message_can_be_sent_again_from_the_page(path):
         assert event
 
 
+async def test_what_waits_for_a_channel_that_is_off_has_no_next_attempt(path):
+    async with visiting(path) as (visitor, context):
+
+        def owe(records):
+            records.outbox.open("mail", "i:1", due_at=NOW, to=["team@example.org"], now=NOW)
+
+        await context.store.write(owe)
+        assert ">held<" not in (await visitor.get("/deliveries")).text
+        await context.store.write(
+            lambda r: r.standing.disable("mail", NOW, why="by hand", by_hand=True)
+        )
+        text = (await visitor.get("/deliveries")).text
+        assert ">held<" in text
+        assert "promised for" in text
+
+
 # --- hostile words ------------------------------------------------------------------------
 
 

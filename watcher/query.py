@@ -173,7 +173,7 @@ def _read_field(item: tree.SearchField, field: str | None) -> Node:
         raise QueryError(f"{name}: stands inside {field}:(…): close the group of {field} first")
     if name not in FIELDS:
         near = difflib.get_close_matches(name, FIELDS, n=1)
-        hint = f"did you mean {near[0]}" if near else "the fields are " + ", ".join(FIELDS)
+        hint = f"did you mean {near[0]}?" if near else "the fields are " + ", ".join(FIELDS)
         raise QueryError(f"there is no field {item.name!r} at character {item.pos + 1}: {hint}")
     return _read(item.expr, name)
 

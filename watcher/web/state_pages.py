@@ -145,13 +145,17 @@ def _strip(source: Any, visits: Sequence[Visit], since: datetime, now: datetime)
 # --- deliveries -------------------------------------------------------------------------
 
 
+_HOLDING = frozenset(("disabled", "off", "orphaned"))
+"""States in which a channel sends nothing: what it owes waits until a person changes that."""
+
+
 class ChannelLine(Value, frozen=True, kw_only=True):
     """A channel as the page of deliveries shows it."""
 
     name: str
     type: str
     state: str
-    """``works``, ``failing``, ``disabled``, ``muted``, ``off`` or ``orphaned``."""
+    """``works``, ``failing``, ``muted``, or one of ``_HOLDING``."""
     note: str
     waiting: int
     last_sent_at: datetime | None
@@ -175,7 +179,8 @@ async def deliveries(request: web.Request) -> web.Response:
 
     found = await context.store.read(look)
     resent = request.query.get("resent")
-    return render(request, "deliveries.html", **found, resent=resent)
+    held = {line.name for line in found["channels"] if line.state in _HOLDING}
+    return render(request, "deliveries.html", **found, held=held, resent=resent)
 
 
 def _channel_lines(records: Records, context: WebContext, now: datetime) -> list[ChannelLine]:
