@@ -1,4 +1,4 @@
-"""The JSON forms that leave the house: one shape of an event for CLI, webhook, feed and API.
+"""The JSON forms that leave the house: one shape for CLI, webhook, feed and API.
 
 Pure. Owns names and order of the keys; ``docs/webhook-schema`` describes them and a test
 holds both together. Must not choose which events are told.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from watcher.model import Condition, Digest, Entry, Event, Letter, Message
+from watcher.model import Condition, Digest, Entry, Event, Letter, Message, Paper
 from watcher.text import clean
 
 JsonObject = dict[str, Any]
@@ -18,6 +18,11 @@ JsonObject = dict[str, Any]
 def instant(at: datetime) -> str:
     """RFC 3339 in UTC with whole seconds where possible: ``2026-11-21T08:00:00Z``."""
     return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def instant_of(at: datetime | None) -> str | None:
+    """The same of a time that may be unknown."""
+    return None if at is None else instant(at)
 
 
 def event_json(event: Event) -> JsonObject:
@@ -41,6 +46,31 @@ def event_json(event: Event) -> JsonObject:
         },
         "reason": clean(event.reason),
         "conditions": [condition_json(condition) for condition in event.conditions],
+    }
+
+
+def paper_json(paper: Paper) -> JsonObject:
+    """A remembered paper; unknown is null."""
+    return {
+        "paper_id": paper.name,
+        "title": clean(paper.title),
+        "url": paper.url,
+        "abstract": paper.abstract,
+        "ai_summary": paper.ai_summary,
+        "authors": paper.authors,
+        "author_count": paper.author_count,
+        "published_on": paper.published_on,
+        "listed_at": instant_of(paper.listed_at),
+        "listed_exact": paper.listed_exact,
+        "first_seen_at": instant_of(paper.first_seen_at),
+        "upvotes": paper.upvotes,
+        "comments": paper.comments,
+        "stars": paper.stars,
+        "github": paper.github,
+        "project": paper.project,
+        "organization": paper.organization,
+        "submitted_by": paper.submitted_by,
+        "keywords": paper.keywords,
     }
 
 

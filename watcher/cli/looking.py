@@ -103,6 +103,8 @@ def papers(query: tuple[str, ...], limit: int | None, json_: bool) -> int:
         found = search(records, " ".join(query), limit=most)
         total = records.papers.count()[0]
     if json_:
+        from watcher.wire import paper_json
+
         print_json([paper_json(paper) for paper in found])
         return 0
     made = table(None, ["paper", ("votes", "right"), ("stars", "right"), "listed", "title"])
@@ -136,31 +138,6 @@ def search(records: Records, query: str, *, limit: int | None) -> tuple[Paper, .
             if limit is not None and len(found) >= limit:
                 break
     return tuple(found)
-
-
-def paper_json(paper: Paper) -> dict[str, Any]:
-    """A remembered paper for scripts; unknown is null."""
-    return {
-        "paper_id": paper.name,
-        "title": paper.title,
-        "url": paper.url,
-        "abstract": paper.abstract,
-        "ai_summary": paper.ai_summary,
-        "authors": paper.authors,
-        "author_count": paper.author_count,
-        "published_on": paper.published_on,
-        "listed_at": paper.listed_at,
-        "listed_exact": paper.listed_exact,
-        "first_seen_at": paper.first_seen_at,
-        "upvotes": paper.upvotes,
-        "comments": paper.comments,
-        "stars": paper.stars,
-        "github": paper.github,
-        "project": paper.project,
-        "organization": paper.organization,
-        "submitted_by": paper.submitted_by,
-        "keywords": paper.keywords,
-    }
 
 
 def find_paper(records: Records, name: str) -> int:
@@ -205,7 +182,7 @@ def paper(name: str, json_: bool) -> int:
             }
             for look in history.looks
         ]
-        from watcher.wire import event_json
+        from watcher.wire import event_json, paper_json
 
         print_json(
             {**paper_json(found), "sightings": looks, "events": [event_json(e) for e in said]}

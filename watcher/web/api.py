@@ -14,16 +14,15 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from watcher.clock import from_unix
 from watcher.errors import QueryError
-from watcher.model import EventType, Paper
+from watcher.model import EventType
 from watcher.query import compile_query
 from watcher.rules import Rule
 from watcher.store import Records, SourceState
 from watcher.store.finding import SORTS
-from watcher.text import clean
 from watcher.web.common import Problem, conditional, context_of, json_answer, may_see
 from watcher.web.context import WebContext
 from watcher.web.openapi import START, document
-from watcher.wire import event_json, instant
+from watcher.wire import event_json, instant, instant_of, paper_json
 
 MOST_EVENTS, MOST_PAPERS = 1000, 200
 _LARGEST = 2**63 - 1
@@ -161,39 +160,14 @@ def source_lines(context: WebContext, states: dict[str, SourceState]) -> list[di
             {
                 "name": source.name,
                 "url": source.url,
-                "last_ok": _when(state.last_ok_at if state else None),
-                "failing_since": _when(state.failing_since if state else None),
-                "next_due": _when(state.next_due_at if state else None),
+                "last_ok": instant_of(state.last_ok_at if state else None),
+                "failing_since": instant_of(state.failing_since if state else None),
+                "next_due": instant_of(state.next_due_at if state else None),
                 "cards": state.cards if state else None,
                 "error": state.last_error if state else None,
             }
         )
     return lines
-
-
-def paper_json(paper: Paper) -> dict[str, Any]:
-    """A remembered paper; unknown is null. The same keys as ``watcher papers --json``."""
-    return {
-        "paper_id": paper.name,
-        "title": clean(paper.title),
-        "url": paper.url,
-        "abstract": paper.abstract,
-        "ai_summary": paper.ai_summary,
-        "authors": paper.authors,
-        "author_count": paper.author_count,
-        "published_on": paper.published_on,
-        "listed_at": _when(paper.listed_at),
-        "listed_exact": paper.listed_exact,
-        "first_seen_at": _when(paper.first_seen_at),
-        "upvotes": paper.upvotes,
-        "comments": paper.comments,
-        "stars": paper.stars,
-        "github": paper.github,
-        "project": paper.project,
-        "organization": paper.organization,
-        "submitted_by": paper.submitted_by,
-        "keywords": paper.keywords,
-    }
 
 
 def rule_json(rule: Rule, today: Rule, channels: list[str]) -> dict[str, Any]:
@@ -236,7 +210,7 @@ async def healthz(request: web.Request) -> web.Response:
     answer: dict[str, Any] = {
         "status": "blind" if blind and report.well else report.status.value,
         "problems": len(report.problems),
-        "last_good_check": _when(report.last_good_check),
+        "last_good_check": instant_of(report.last_good_check),
         "last_good_check_age": report.last_good_check_age,
     }
     if may_see(request):
@@ -278,7 +252,3 @@ def _flag(request: web.Request, name: str) -> bool:
 
 def _bad(name: str, text: str) -> Problem:
     return Problem(400, "Bad request", f"{name}: {text}")
-
-
-def _when(at: Any) -> str | None:
-    return None if at is None else instant(at)
