@@ -7,7 +7,6 @@ Every test also fails on an error of the console, or a request to another host.
 import asyncio
 import contextlib
 import re
-import shutil
 import socket
 import tempfile
 from pathlib import Path
@@ -17,7 +16,7 @@ import pytest
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import async_playwright
 
-from tests.conftest import ROOT
+from tests.browser.chromium import LAUNCH, MARKS, SCREENSHOTS
 from tests.hostile import MARK, TITLES
 from tests.smtp_server import Mode, smtp_server
 from tests.test_web_pages import _hostile
@@ -42,22 +41,7 @@ from watcher.store import open_records
 from watcher.wants import Purpose, SubscriberState, Wishes, next_due
 from watcher.web.app import keys_of
 
-CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
-ARGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-SCREENSHOTS = ROOT / "docs" / "screenshots"
-
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="chromium is not installed"),
-]
+pytestmark = MARKS
 
 
 @contextlib.asynccontextmanager
@@ -65,7 +49,7 @@ async def browsing(base, **options):
     """A page of a browser that may speak to ``base`` only."""
     troubles = []
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGS)
+        browser = await playwright.chromium.launch(**LAUNCH)
         context = await browser.new_context(
             **{"viewport": {"width": 1100, "height": 800}, "timezone_id": "Asia/Tokyo", **options}
         )
@@ -280,7 +264,7 @@ async def test_axe_finds_no_serious_violation(path):
         paper = await context.store.read(lambda r: r.pages.latest_of("fast", limit=1)[0].paper)
         one = f"/papers/{paper.name}"
         async with async_playwright() as playwright:
-            browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGS)
+            browser = await playwright.chromium.launch(**LAUNCH)
             for scheme, routes in (("light", [*PAGES, one]), ("dark", ["/", "/rules", one])):
                 page = await browser.new_page(color_scheme=scheme)
                 for route in routes:
@@ -305,7 +289,7 @@ async def test_axe_finds_no_serious_violation_on_a_readers_pages(path):
 
         _, confirm, links = await context.store.write(subscribe)
         async with async_playwright() as playwright:
-            browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGS)
+            browser = await playwright.chromium.launch(**LAUNCH)
             page = await browser.new_page()
             for route in (f"/confirm/{confirm}", "/subscribe", *links):
                 await page.goto(running.url + route)
@@ -351,7 +335,7 @@ async def take_screenshots(folder):
             serving(copy_of(seeded(), Path(place)), **web) as (running, context),
             async_playwright() as playwright,
         ):
-            browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGS)
+            browser = await playwright.chromium.launch(**LAUNCH)
             changed(context, public_url="http://127.0.0.1")
             changed(context, token=Secret(TOKEN))
             where = await _places(context)

@@ -1,37 +1,20 @@
 """The mail in a real browser: it fits a phone, can be read, and asks for nothing.
 
-``python -m tests.test_mail_browser`` takes the screenshots of docs/mail.md anew.
+``python -m tests.browser.test_mail_browser`` takes the screenshots of docs/mail.md anew.
 """
 
-import shutil
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from tests.conftest import ROOT
+from tests.browser.chromium import LAUNCH, MARKS, SCREENSHOTS
 from tests.makers import digest_of, event, message, paper
 from watcher.render import render
 from watcher.sample import sample_message, sample_views
 from watcher.view import View, view_of
 
-CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
-ARGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-SCREENSHOTS = ROOT / "docs" / "screenshots"
-
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="chromium is not installed"),
-]
+pytestmark = MARKS
 
 # Every text's colour against the nearest background under it, by the formula of WCAG 2.
 CONTRASTS = """
@@ -65,7 +48,7 @@ CONTRASTS = """
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGS)
+        started = playwright.chromium.launch(**LAUNCH)
         yield started
         started.close()
 
@@ -133,7 +116,7 @@ def take_screenshots() -> None:
     """Write docs/screenshots/mail-*.png, as far down as a first glance goes."""
     SCREENSHOTS.mkdir(exist_ok=True)
     with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGS)
+        started = playwright.chromium.launch(**LAUNCH)
         for name, width in (("phone", 390), ("desktop", 900)):
             for scheme in ("light", "dark"):
                 page, _ = open_mail(started, view_of(sample_message()), width=width, scheme=scheme)
