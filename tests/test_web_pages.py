@@ -1,8 +1,10 @@
 """What stands on the pages, for people and for screen readers; hostile words do nothing."""
 
+import random
 import re
 from datetime import timedelta
 from html.parser import HTMLParser
+from types import SimpleNamespace
 
 import pytest
 
@@ -12,7 +14,9 @@ from tests.webworld import NOW, _visit, changed, config, copy_of, fill, seeded, 
 from watcher.model import Counts, Event, EventType, MessageState, PageKind
 from watcher.rulebook import compile_rules
 from watcher.store import open_records
+from watcher.store.pages import Visit
 from watcher.visit import App
+from watcher.web import state_pages
 from watcher.web.context import TrialPaper, Tried
 
 
@@ -248,6 +252,11 @@ async def test_a_change_of_a_rule_is_tried_on_the_page(path):
             answer = await visitor.get(f"/rules/fast?try=1&{bad}")
             assert answer.status == 400
             assert 'role="alert"' in answer.text
+            field, _, written = bad.partition("=")
+            (wrong,) = re.findall(r"<input[^>]*aria-invalid[^>]*>", answer.text)
+            assert f'name="{field}"' in wrong
+            assert f'value="{written}"' in wrong
+            assert "autofocus" in wrong
         assert len(asked) == 1
 
 
@@ -273,6 +282,46 @@ async def test_a_dead_message_can_be_sent_again_from_the_page(path):
         assert line.state is MessageState.WAITING
         assert "It is due now" in (await visitor.get(answer.headers["Location"])).text
         assert event
+
+
+async def test_a_long_result_of_a_trial_says_how_much_is_left_out(path):
+    async def try_rule(trial):
+        papers = tuple(
+            TrialPaper(row=n, title=f"P{n}", name=f"2611.{n:05}", at=NOW, kind="new")
+            for n in range(43)
+        )
+        return Tried(days=1.0, told=1, before=0, only_now=papers, caught_top=1)
+
+    async with visiting(path, hooks={"try_rule": try_rule}) as (visitor, _):
+        text = (await visitor.get("/rules/fast?try=1")).text
+        assert "… and 3 more" in text
+        assert "In 1 day it would have told <strong>1</strong> change," in text
+        assert "Of 1 paper it is about" in text
+
+
+async def test_a_rule_that_is_gone_is_no_quiet_day(path):
+    async with visiting(path) as (visitor, _):
+        assert (await visitor.get("/?rule=fast")).status == 200
+        assert (await visitor.get("/?rule=gone")).status == 404
+
+
+async def test_a_page_of_sources_behind_the_last_leads_back(path):
+    async with visiting(path) as (visitor, _):
+        text = (await visitor.get("/sources?start=900")).text
+        assert "the first of them" in text
+        assert "No source is configured" not in text
+
+
+def test_visits_on_their_schedule_leave_no_hole_in_the_strip():
+    every, at = timedelta(minutes=30), NOW - timedelta(days=1)
+    chance, visits = random.Random(3), []
+    while at < NOW:
+        visits.append(Visit(at=at, outcome="ok", duration_ms=1, cards=1, error=None))
+        at += every * (1 + 0.1 * chance.random())
+    source = SimpleNamespace(name="a", every=every)
+    strip = state_pages._strip(source, visits, NOW - timedelta(days=1), NOW)
+    assert "no visit" not in strip
+    assert "no visit" in state_pages._strip(source, visits[::3], NOW - timedelta(days=1), NOW)
 
 
 async def test_what_waits_for_a_channel_that_is_off_has_no_next_attempt(path):

@@ -162,6 +162,9 @@ async def test_what_is_wrong_is_said_at_its_field_and_what_was_typed_stays(reade
     assert said in answer.text
     assert 'role="alert"' in answer.text
     assert "Ada@Example.org" in answer.text or "address" in fields
+    assert "<title>Not subscribed yet" in answer.text
+    assert answer.text.count(" autofocus") == 1
+    assert 'value="many"' in answer.text or "min_upvotes" not in fields
     assert await reader.letters() == []
 
 

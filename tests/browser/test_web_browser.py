@@ -123,7 +123,7 @@ async def test_someone_subscribes_gets_a_digest_mutes_and_leaves_by_one_click(pa
         assert "rising paper" in digest.message["Subject"]
         leave = digest.message["List-Unsubscribe"].strip("<>")
         await page.goto(re.search(rf"{base}/p/\S+", digest.text)[0])
-        await page.get_by_role("button", name="Mute fast for two weeks").click()
+        await page.get_by_role("button", name="Mute for two weeks").click()
         await page.get_by_text("Muted for two weeks.").wait_for()
         await _tell(context, 2)
         clock.move(days=1)

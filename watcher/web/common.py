@@ -260,9 +260,11 @@ def _iso(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
-def show_day(day: date) -> str:
-    """``Sat 21 Nov``."""
-    return f"{day:%a} {day.day} {day:%b}"
+@jinja2.pass_context
+def show_day(context: jinja2.runtime.Context, day: date) -> str:
+    """``Sat 21 Nov``, with the year when it is not this one."""
+    this = context["now"].astimezone(context["zone_info"]).year
+    return f"{day:%a} {day.day} {day:%b}{'' if day.year == this else f' {day.year}'}"
 
 
 def show_count(value: float | None) -> str:

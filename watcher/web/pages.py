@@ -76,6 +76,8 @@ async def today(request: web.Request) -> web.Response:
     day = _day(request.query.get("day"))
     since, until = _span(context, day, now)
     rule = request.query.get("rule") or None
+    if rule is not None and rule not in {known.name for known in context.rules}:
+        raise Problem(404, "No such rule", f"The config has no rule called {rule[:80]}.")
     found = await context.store.read(
         lambda r: _today(r, context, span=(since, until), rule=rule, now=now)
     )

@@ -27,7 +27,7 @@ from watcher.wants import (
     next_due,
 )
 from watcher.web.common import TOKENS, Problem, context_of, form_of, render, see_other
-from watcher.web.wishes import as_given, choices, read_wishes, summary, text_of
+from watcher.web.wishes import as_given, choices, local_time, read_wishes, summary, text_of
 
 _SAID = {
     "saved": "Saved. It counts from the very next mail.",
@@ -45,8 +45,14 @@ async def look(request: web.Request) -> web.Response:
 
 
 def _page(
-    request: web.Request, person: Subscriber, wishes: Wishes, *, wrong: BadWish | None = None
+    request: web.Request,
+    person: Subscriber,
+    wishes: Wishes,
+    *,
+    wrong: BadWish | None = None,
+    votes: str = "",
 ) -> web.Response:
+    """``votes`` as they were written, where they were ``wrong``."""
     context = context_of(request)
     now = context.now
     own = [OWN_QUERY] if person.wishes.query else []
@@ -65,6 +71,8 @@ def _page(
         active=person.state is SubscriberState.ACTIVE,
         wishes=wishes,
         wrong=wrong,
+        votes=votes,
+        next_look=local_time(person.due_at, person.wishes),
         summary=summary(person.wishes),
         heard=heard,
         less=None if person.wishes.frequency is Frequency.WEEKLY else person.wishes.frequency.less,
@@ -84,7 +92,8 @@ async def change(request: web.Request) -> web.Response:
     try:
         wishes = read_wishes(given, context) if action == "save" else person.wishes
     except BadWish as wrong:
-        return _page(request, person, as_given(given, context), wrong=wrong)
+        asked, votes = as_given(given, context), text_of(given, "min_upvotes", 12)
+        return _page(request, person, asked, wrong=wrong, votes=votes)
     if action == "leave":
         await context.store.write(lambda r: r.people.leave(person.id, now))
         log.info("subscriber_changed", change="left")

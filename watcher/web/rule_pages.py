@@ -25,6 +25,8 @@ from watcher.web.trial import Trials
 TRIALS: web.AppKey[Trials] = web.AppKey("trials", Trials)
 
 _DAYS_BACK = 28
+_LONGEST = 600
+"""Characters that are kept of a query; more than any may have, so that it is named as too long."""
 
 
 class RuleLine(Value, frozen=True, kw_only=True):
@@ -146,62 +148,89 @@ async def rule(request: web.Request) -> web.Response:
         return line, tuple(sorted(rows_of(records, latest, now), key=lambda r: r.at, reverse=True))
 
     line, rows = await context.store.read(look)
-    trial, tried, error = await _try(context, own, request)
+    asked = _asked(own, request)
+    tried, wrong = await _try(context, own, asked, request) if asked.sent else (None, None)
     return render(
         request,
         "rule.html",
-        status=400 if error else 200,
+        status=400 if wrong else 200,
         line=line,
         latest=rows,
-        trial=trial,
+        asked=asked,
         tried=tried,
-        error=error,
+        wrong=wrong,
+    )
+
+
+class Asked(Value, frozen=True, kw_only=True):
+    """The form of a change as it was written, or as the rule is."""
+
+    sent: bool
+    query: str
+    min_upvotes: str
+    min_multiplier: str
+    days: str
+
+
+class Wrong(Value, frozen=True, kw_only=True):
+    """Why a change cannot be tried, and the field it is about; ``""`` for none of them."""
+
+    field: str
+    text: str
+
+
+def _asked(rule: Rule, request: web.Request) -> Asked:
+    given = request.query
+    return Asked(
+        sent="try" in given,
+        query=given.get("query", rule.query.text if rule.query else "")[:_LONGEST].strip(),
+        min_upvotes=given.get("min_upvotes", str(rule.min_upvotes))[:20].strip(),
+        min_multiplier=given.get("min_multiplier", f"{rule.min_multiplier:g}")[:20].strip(),
+        days=given.get("days", "28")[:20].strip(),
     )
 
 
 async def _try(
-    context: WebContext, rule: Rule, request: web.Request
-) -> tuple[Trial, Tried | None, str | None]:
-    """The change asked for by the form, and what it would have told."""
-    own = Trial(
-        rule=rule.name,
-        query=rule.query.text if rule.query else None,
-        min_upvotes=rule.min_upvotes,
-        min_multiplier=rule.min_multiplier,
-    )
-    if "try" not in request.query:
-        return own, None, None
-    asked = request.query
+    context: WebContext, rule: Rule, asked: Asked, request: web.Request
+) -> tuple[Tried | None, Wrong | None]:
+    """What the change asked for by the form would have told, or why that cannot be said."""
+    field = "query"
     try:
-        trial = Trial(
-            rule=rule.name,
-            query=asked.get("query", "").strip() or None,
-            min_upvotes=_whole(asked.get("min_upvotes", "0"), 0, 1_000_000),
-            min_multiplier=_number(asked.get("min_multiplier", "2")),
-            days=_whole(asked.get("days", "28"), 1, 60),
-        )
-        if trial.query:
-            compile_query(trial.query)
+        if asked.query:
+            compile_query(asked.query)
+        field = "min_upvotes"
+        votes = _whole(asked.min_upvotes, 0, 1_000_000)
+        field = "min_multiplier"
+        multiplier = _number(asked.min_multiplier)
+        field = "days"
+        days = _whole(asked.days, 1, 60)
     except (QueryError, ValueError) as exc:
-        return own, None, str(exc)
+        return None, Wrong(field=field, text=str(exc))
+    trial = Trial(
+        rule=rule.name,
+        query=asked.query or None,
+        min_upvotes=votes,
+        min_multiplier=multiplier,
+        days=days,
+    )
     try:
-        return trial, await (context.try_rule or request.app[TRIALS].try_rule)(trial), None
+        return await (context.try_rule or request.app[TRIALS].try_rule)(trial), None
     except WatcherError as exc:
-        return trial, None, str(exc)
+        return None, Wrong(field="", text=str(exc))
 
 
 def _whole(text: str, least: int, most: int) -> int:
-    text = text.strip() or str(least)
+    text = text or str(least)
     if not (text.isascii() and text.isdecimal() and len(text) < 9 and least <= int(text) <= most):
-        raise ValueError(f"{text[:20]!r} is no whole number from {least} to {most:,}")
+        raise ValueError(f"{text!r} is no whole number from {least} to {most:,}")
     return int(text)
 
 
 def _number(text: str) -> float:
     try:
-        value = float(text.strip().replace(",", "."))
+        value = float(text.replace(",", "."))
     except ValueError:
         value = -1.0
     if not 0 < value <= 10_000:
-        raise ValueError(f"{text[:20]!r} is no multiplier: write a number such as 2.5")
+        raise ValueError(f"{text!r} is no multiplier: write a number such as 2.5")
     return value

@@ -123,9 +123,13 @@ def _gaps(
 
 
 def _strip(source: Any, visits: Sequence[Visit], since: datetime, now: datetime) -> str:
-    """One cell per visit that is due, or per quarter of an hour where they are more."""
+    """One cell per visit that is due, or per quarter of an hour where they are more.
+
+    Visits come up to a tenth later than asked for (``agenda``): no cell is shorter than that, so
+    that an empty one is a time without a visit.
+    """
     worst = {"none": 0, "unchanged": 1, "ok": 1, "quarantined": 2, "failed": 3}
-    due = int((now - since) / source.every)
+    due = int((now - since) / (source.every * 1.1))
     cells: list[tuple[str, int]] = [("none", 0)] * min(max(due, 6), _CELLS)
     width = (now - since) / len(cells)
     for visit in visits:

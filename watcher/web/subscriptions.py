@@ -38,7 +38,15 @@ from watcher.web.common import (
 )
 from watcher.web.context import WebContext
 from watcher.web.security import Rates
-from watcher.web.wishes import as_given, choices, read_own_address, read_wishes, summary, text_of
+from watcher.web.wishes import (
+    as_given,
+    choices,
+    local_time,
+    read_own_address,
+    read_wishes,
+    summary,
+    text_of,
+)
 
 LETTERS_A_DAY = 3
 """Confirmations that one address is asked for within a day, whoever asks."""
@@ -63,8 +71,14 @@ async def form(request: web.Request) -> web.Response:
 
 
 def _form(
-    request: web.Request, wishes: Wishes, *, address: str, wrong: BadWish | None = None
+    request: web.Request,
+    wishes: Wishes,
+    *,
+    address: str,
+    wrong: BadWish | None = None,
+    votes: str = "",
 ) -> web.Response:
+    """``votes`` as they were written, where something is ``wrong``."""
     context = context_of(request)
     return render(
         request,
@@ -73,6 +87,7 @@ def _form(
         wishes=wishes,
         address=address,
         wrong=wrong,
+        votes=votes,
         domains=context.config.web.allow_domains,
         **choices(context),
     )
@@ -90,7 +105,8 @@ async def ask(request: web.Request) -> web.Response:
         wishes = read_wishes(given, context)
         known = read_own_address(address, context)
     except BadWish as wrong:
-        return _form(request, as_given(given, context), address=address, wrong=wrong)
+        asked, votes = as_given(given, context), text_of(given, "min_upvotes", 12)
+        return _form(request, asked, address=address, wrong=wrong, votes=votes)
     _limit(request, context)  # of letters: a slip in the form writes none
     nonce = secrets.token_urlsafe(12)
     handle = handle_of(secrets.token_bytes(9))
@@ -248,7 +264,7 @@ async def _welcome(request: web.Request, person: Subscriber) -> web.Response:
         request,
         "welcome.html",
         summary=summary(person.wishes),
-        due_at=person.due_at,
+        next_look=local_time(person.due_at, person.wishes),
         preferences=f"/p/{tokens.make(Purpose.PREFERENCES, person.handle)}",
     )
 

@@ -6,14 +6,16 @@ the names of time zones. Must not answer requests.
 
 from __future__ import annotations
 
+from datetime import datetime
 from functools import cache
-from zoneinfo import available_timezones
+from zoneinfo import ZoneInfo, available_timezones
 
 from watcher.channels.mime import ascii_address
 from watcher.config.values import BadValue, read_address
 from watcher.model import Value
 from watcher.rules import Rule
 from watcher.text import clean, clip, count_of
+from watcher.view import show_time
 from watcher.wants import MAX_VOTES, BadWish, Frequency, Wishes, checked
 from watcher.web.common import Form
 from watcher.web.context import WebContext
@@ -126,6 +128,14 @@ def summary(wishes: Wishes) -> str:
     what = names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
     votes = f", from {count_of(wishes.min_upvotes, 'vote')} on" if wishes.min_upvotes else ""
     return f"{what}{votes}, {when(wishes)}"
+
+
+def local_time(at: datetime | None, wishes: Wishes) -> str | None:
+    """``Mon 23 Nov, 08:00 (Europe/Berlin)``: a time as a reader's wishes speak of it, whatever
+    zone their browser is in."""
+    if at is None:
+        return None
+    return f"{show_time(at, ZoneInfo(wishes.timezone))} ({wishes.timezone})"
 
 
 def when(wishes: Wishes) -> str:

@@ -53,10 +53,6 @@
   }
 
   function followChoices() {
-    for (const field of document.querySelectorAll("[data-submit]")) {
-      field.addEventListener("change", () => field.form.requestSubmit());
-    }
-    for (const button of document.querySelectorAll("[data-plain]")) button.hidden = true;
     const radios = document.querySelectorAll("input[name=frequency]");
     const show = () => {
       const chosen = document.querySelector("input[name=frequency]:checked");
