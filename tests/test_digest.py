@@ -135,6 +135,27 @@ def test_one_entry_per_paper_with_the_reasons_of_all_its_rules():
     assert [section.title for section in digest.sections] == ["b"]
 
 
+def test_rules_that_say_the_same_share_a_line():
+    said = "44 votes in 20 h, surely 2.0 × the usual for papers of this age (2.7 ×)"
+    same = {"paper": paper(5), "counts": Counts(upvotes=44), "strength": 4.0}
+    digest = digest_of(
+        rising(1, rule="a", reason=f"{said} · matches agent* · tool", **same),
+        rising(2, rule="b", reason=said, **same),
+        event(3, rule="c", reason="new: 44 votes, needs 20 · follows Ada Ngo", **same),
+    )
+    (entry,) = digest.entries
+    assert entry.reasons == (
+        f"a, b: {said} · matches agent* · tool",
+        "c: new: 44 votes, needs 20 · follows Ada Ngo",
+    )
+    assert len(entry.event_ids) == 3
+
+
+def test_an_empty_digest_gives_the_last_cursor_there_is():
+    assert compose((), Frame(cursor=77), NOW).cursor == 77
+    assert compose([event(5)], Frame(cursor=77), NOW).cursor == 5
+
+
 def test_papers_of_the_same_rules_stand_under_the_same_one():
     told = []
     for number in (1, 2, 3):

@@ -176,6 +176,19 @@ async def test_when_the_hour_comes_the_events_since_the_last_mail_are_told(house
     assert await house.mail() == [("ada@example.org", [1]), ("ada@example.org", [3])]
 
 
+async def test_the_mail_of_a_reader_has_the_curves_of_votes(house):
+    await house.subscribe("ada@example.org", at=NOW - timedelta(days=1))
+    for hours, votes in ((9, 3), (6, 20), (3, 30)):
+        house.clock.time = NOW - timedelta(hours=hours)
+        await house.votes(1, votes)
+    await house.tell(1, at=NOW - timedelta(hours=2), votes=40)
+    house.clock.time = NOW
+    await house.round()
+    (line,) = await house.store.read(lambda r: r.outbox.lines(channel="mail"))
+    digest = await house.store.read(lambda r: r.outbox.words(line.key).digest)
+    assert (digest.entries[0].votes[0], digest.entries[0].votes[-1]) == (3, 40)
+
+
 async def test_without_news_there_is_no_mail(house):
     await house.subscribe("ada@example.org")
     house.clock.move(days=3)

@@ -4,6 +4,7 @@ import re
 from html.parser import HTMLParser
 from urllib.parse import urlsplit
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,9 +16,10 @@ from watcher.channels import OPTIONS
 from watcher.config import load
 from watcher.errors import ConfigError
 from watcher.model import Counts, Letter, Links
+from watcher.plain import render_text
 from watcher.render import HTML_LIMIT, check_template, render
 from watcher.sample import sample_message, sample_views
-from watcher.view import own_link, safe_link, view_of
+from watcher.view import entry_view, own_link, safe_link, view_of
 
 TAGS = frozenset(
     ["html", "head", "meta", "title", "style", "body", "div", "table", "tbody", "tr", "td"]
@@ -390,3 +392,39 @@ def test_a_faulty_template_is_a_fault_of_the_config(tmp_path):
     (problem,) = caught.value.problems
     assert "template" in problem
     assert "line 1" in problem
+
+
+def test_the_kind_is_not_said_again_in_the_reason():
+    view = view_of(message(digest_of(event(1, reason="new: 26 votes, needs 20 · matches agent*"))))
+    assert view.entries[0].reasons == ("26 votes, needs 20 · matches agent*",)
+    both = view_of(
+        message(
+            digest_of(
+                event(1, rule="a", reason="new: 26 votes, needs 20", paper=paper(1)),
+                event(2, rule="b", reason="new: 26 votes", paper=paper(1)),
+            )
+        )
+    )
+    assert both.entries[0].reasons == ("b: 26 votes", "a: 26 votes, needs 20")
+
+
+def test_beside_a_subject_that_is_the_title_stands_the_reason():
+    view = view_of(message(digest_of(event(1, reason="new: 26 votes, needs 20"), instant=True)))
+    assert view.entries[0].title in view.subject
+    assert view.entries[0].title not in view.preview
+    assert view.preview.startswith("26 votes, needs 20")
+
+
+def test_a_flat_curve_is_not_drawn():
+    (entry,) = digest_of(event(1)).entries
+    assert entry_view(msgspec.structs.replace(entry, votes=(7, 7, 7))).sparkline == ""
+    assert entry_view(msgspec.structs.replace(entry, votes=(7, 7, 9))).sparkline
+
+
+def test_a_text_without_spaces_is_folded_and_an_address_never():
+    title = "多様な視覚言語モデルの整合性を検証する枠組み" * 8
+    told = event(1, paper=paper(1, title=title), reason="見" * 200)
+    text = render_text(view_of(message(digest_of(told))))
+    lines = text.splitlines()
+    assert max(map(len, lines)) <= 76
+    assert "*" not in lines

@@ -32,7 +32,9 @@ async def test_each_change_is_an_entry_whose_id_is_the_events(path):
     async with visiting(path) as (visitor, _):
         events = (await visitor.get("/api/v1/events?limit=1000")).json["events"]
         changes = [e for e in events if e["type"].startswith("paper.")]
-        wanted = [e["id"] for e in reversed(changes)][:100]
+        first = {(e["paper"]["paper_id"], e["type"]): e["id"] for e in reversed(changes)}
+        wanted = [e["id"] for e in reversed(changes) if e["id"] in first.values()][:100]
+        assert len(first) < len(changes)  # several rules said the same of a paper
         feed = feedparser.parse((await visitor.get("/feeds/all.atom")).body)
         assert not feed.bozo, feed.get("bozo_exception")
         assert feed.version == "atom10"

@@ -6,9 +6,12 @@ batch says (``compose``). Must not send, store, read a clock or know how mail lo
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
+
+import msgspec
 
 from watcher.identity import instant_batch
 from watcher.model import Delivery, Digest, Entry, Event, EventType, Section, Value
@@ -23,6 +26,9 @@ SUBJECT_LIMIT = 150
 
 Told = tuple[str, int, str]
 """Channel, paper's row and kind of change that the channel has heard of."""
+
+_MATCHED = re.compile(r" · (?=(?:matches|follows) )")
+"""Before it stands what is so of the paper, behind it what a rule was looking for."""
 
 _KINDS = (EventType.RISING, EventType.RESURGING, EventType.NEW)
 """What says most of a paper comes first."""
@@ -43,6 +49,8 @@ class Frame(Value, frozen=True, kw_only=True):
     """Accounting lines."""
     votes: Mapping[int, tuple[int, ...]] = {}
     """Upvotes over time by the paper's row, evenly spaced."""
+    cursor: int = 0
+    """The last there is, for a batch without events."""
 
 
 def assign(
@@ -159,7 +167,7 @@ def compose(events: Sequence[Event], frame: Frame, now: datetime) -> Digest:
         due_at=frame.due_at,
         cut=len(rest),
         more_url=frame.more_url,
-        cursor=_cursor(events, rest),
+        cursor=_cursor(events, rest, frame.cursor),
         footer=frame.footer,
     )
 
@@ -183,17 +191,47 @@ def _rank(event: Event) -> tuple[float, int, int, str, int]:
 
 def _entry(told: Sequence[Event], votes: tuple[int, ...]) -> Entry:
     rules = tuple(dict.fromkeys(event.rule for event in told if event.rule))
-    if len(rules) > 1:
-        reasons = [f"{event.rule}: {event.reason}" for event in told]
-    else:
-        reasons = [event.reason for event in told]
     return Entry(
         event=told[0],
-        reasons=tuple(dict.fromkeys(reason for reason in reasons if reason)),
+        reasons=_reasons(told, several=len(rules) > 1),
         rules=rules,
         event_ids=tuple(event.id for event in told),
         votes=votes,
     )
+
+
+def _reasons(told: Sequence[Event], *, several: bool) -> tuple[str, ...]:
+    """One line for each thing that was said; rules that say the same of a paper, and differ in
+    what they were looking for, share one."""
+    lines: dict[str, tuple[list[str], list[str]]] = {}
+    for event in told:
+        said, *matched = _MATCHED.split(event.reason, maxsplit=1)
+        if event.reason:
+            names, matches = lines.setdefault(said, ([], []))
+            names.append(event.rule or "")
+            matches += matched
+    return tuple(
+        (f"{', '.join(dict.fromkeys(filter(None, names)))}: " if several and any(names) else "")
+        + " · ".join([said, *dict.fromkeys(matches)])
+        for said, (names, matches) in lines.items()
+    )
+
+
+def with_votes(digest: Digest, votes: Mapping[int, tuple[int, ...]]) -> Digest:
+    """A digest with the curves of its papers, by the paper's row."""
+    sections = tuple(
+        msgspec.structs.replace(
+            section,
+            entries=tuple(
+                msgspec.structs.replace(entry, votes=votes.get(entry.event.paper.row, ()))
+                if entry.event.paper
+                else entry
+                for entry in section.entries
+            ),
+        )
+        for section in digest.sections
+    )
+    return msgspec.structs.replace(digest, sections=sections)
 
 
 def is_late_bloomer(event: Event) -> bool:
@@ -217,8 +255,8 @@ def _sections(entries: Sequence[Entry]) -> tuple[Section, ...]:
     return tuple(sections)
 
 
-def _cursor(events: Sequence[Event], cut: Sequence[Entry]) -> int:
-    highest = max((event.cursor for event in events), default=0)
+def _cursor(events: Sequence[Event], cut: Sequence[Entry], last: int) -> int:
+    highest = max((event.cursor for event in events), default=last)
     missing = {event_id for entry in cut for event_id in entry.event_ids}
     return min((event.cursor - 1 for event in events if event.id in missing), default=highest)
 

@@ -344,7 +344,8 @@ class Entry(Value, frozen=True, kw_only=True):
     event: Event
     """The strongest of the paper's events in the batch."""
     reasons: tuple[str, ...] = ()
-    """One line per rule that spoke, ``rule: reason`` when there are several."""
+    """One line per rule that spoke, ``rule: reason`` when there are several; rules that say the
+    same share one."""
     rules: tuple[str, ...] = ()
     event_ids: tuple[str, ...] = ()
     """Every event this entry tells."""
@@ -383,7 +384,7 @@ class Digest(Value, frozen=True, kw_only=True):
     """Where the papers that were cut can be seen."""
     cursor: int = 0
     """A consumer that asks for the events after this one misses nothing: the highest cursor of
-    the batch, or the one before the first event that was cut."""
+    the batch (of all events, when it is empty), or the one before the first that was cut."""
     footer: tuple[str, ...] = ()
     """Accounting lines: checks, papers seen, gaps."""
 

@@ -360,6 +360,7 @@ def words_of(
         more_url=plan.more_url,
         footer=() if instant else footer(records, _last_time(records, batch), now),
         votes={row: _curve(records, row, now) for row in sorted(rows)},
+        cursor=0 if events else records.pages.last_cursor(),
     )
     return compose(events, frame, now)
 

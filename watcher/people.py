@@ -12,7 +12,7 @@ from datetime import date, datetime
 
 import msgspec
 
-from watcher.digest import Frame, compose
+from watcher.digest import Frame, compose, with_votes
 from watcher.model import Digest, Event, Links, Paper, Value
 from watcher.store import Records, Store
 from watcher.store.ledger import Claimed, Words
@@ -36,6 +36,8 @@ from watcher.wants import (
 
 _CHUNK = 250
 """Subscribers looked after in one transaction: checks wait for no longer than that takes."""
+_CURVES = 100
+"""Curves that are read at a time, so that nobody waits long for the store."""
 _DIGESTS = 40
 """Different digests in one transaction."""
 _YOUNG = 5_000
@@ -82,12 +84,28 @@ async def hold_round(store: Store, channel: str, now: datetime, *, max_papers: i
         return Round()
     window, cursor = await store.read(lambda r: window_for(r, people, now))
     plan = await asyncio.to_thread(plan_round, people, window, cursor=cursor, max_papers=max_papers)
+    votes = await _votes(store, plan.parcels)
     mailed = 0
-    for loads in _shared_out(plan.parcels):
+    for loads in _shared_out(
+        [msgspec.structs.replace(p, digest=with_votes(p.digest, votes)) for p in plan.parcels]
+    ):
         mailed += await store.write(_posting(loads, channel, plan))
     for begin in range(0, len(plan.quiet), _CHUNK):
         await store.write(_passing(plan.quiet[begin : begin + _CHUNK], plan))
     return Round(due=len(people), mailed=mailed, digests=len(plan.parcels))
+
+
+async def _votes(store: Store, parcels: Sequence[Parcel]) -> dict[int, tuple[int, ...]]:
+    """The curves of all papers that are told, by the paper's row."""
+    rows = sorted({e.event.paper.row for p in parcels for e in p.digest.entries if e.event.paper})
+    votes: dict[int, tuple[int, ...]] = {}
+    for begin in range(0, len(rows), _CURVES):
+        votes.update(await store.read(_read_votes(rows[begin : begin + _CURVES])))
+    return votes
+
+
+def _read_votes(rows: Sequence[int]) -> Callable[[Records], dict[int, tuple[int, ...]]]:
+    return lambda records: records.pages.votes(rows)
 
 
 def _shared_out(parcels: Sequence[Parcel]) -> Iterator[list[tuple[Parcel, Sequence[Subscriber]]]]:

@@ -44,11 +44,12 @@ def _footer(view: View) -> list[str]:
 def _entry_text(entry: EntryView) -> str:
     facts = " · ".join(filter(None, (entry.kind, entry.counts)))
     people = " · ".join(filter(None, (entry.authors, entry.organization)))
-    lines = [_wrap(f"* {entry.title}", "  ")]
-    lines += [_wrap(f"  {line}", "  ") for line in (facts, people) if line]
-    lines += [_wrap(f"  > {reason}", "    ") for reason in entry.reasons]
+    # Without an address in them they may be broken anywhere: some languages write no spaces.
+    lines = [_wrap(f"* {entry.title}", "  ", anywhere=True)]
+    lines += [_wrap(f"  {line}", "  ", anywhere=True) for line in (facts, people) if line]
+    lines += [_wrap(f"  > {reason}", "    ", anywhere=True) for reason in entry.reasons]
     if entry.summary:
-        lines.append(_wrap(f"  {entry.summary}", "  "))
+        lines.append(_wrap(f"  {entry.summary}", "  ", anywhere=True))
     links = (entry.url, entry.arxiv_url, entry.github_url)
     return "\n".join([*lines, *(f"  {link}" for link in links if link)])
 
@@ -58,7 +59,7 @@ def _heading(text: str, rule: str) -> str:
     return f"{lines}\n{rule * max(map(len, lines.splitlines()), default=0)}"
 
 
-def _wrap(text: str, indent: str = "") -> str:
+def _wrap(text: str, indent: str = "", *, anywhere: bool = False) -> str:
     return textwrap.fill(
-        text, WIDTH, subsequent_indent=indent, break_on_hyphens=False, break_long_words=False
+        text, WIDTH, subsequent_indent=indent, break_on_hyphens=False, break_long_words=anywhere
     )

@@ -81,7 +81,7 @@ def _write_multiplier(rule: Rule, case: Case) -> Condition:
 
 def _write_gaining(case: Case) -> Condition:
     gain = case.gain_day
-    value = UNKNOWN if gain is None else f"{gain:+d} in a day"
+    value = UNKNOWN if gain is None else f"{gain:+d} in a day" if gain else "0 in a day"
     rank = case.signals.entered_top
     if rank is not None:
         value = f"{_entered(case, rank)}, {value}"

@@ -44,7 +44,7 @@ class EntryView(Value, frozen=True, kw_only=True):
     others: str
     """``8 comments · 1.2k stars``: what else is known of it."""
     sparkline: str
-    """Votes over time in block characters."""
+    """Votes over time in block characters; empty when they never changed."""
     reasons: tuple[str, ...]
     """At least one line."""
     summary: str
@@ -103,7 +103,10 @@ class View(Value, frozen=True, kw_only=True):
     @property
     def preview(self) -> str:
         """What a mail program shows beside the subject."""
-        told = [*self.notices, *(entry.title for entry in self.entries[:3]), *self.lines]
+        titles = [entry.title for entry in self.entries[:3]]
+        if self.entries and not self.headline:  # the subject is the only paper's title
+            titles = [*self.entries[0].reasons, self.entries[0].summary]
+        told = [*self.notices, *filter(None, titles), *self.lines]
         return clip(" · ".join(told), 140)
 
 
@@ -217,7 +220,7 @@ def entry_view(entry: Entry) -> EntryView:
         organization=clip(clean(paper.organization or ""), 80),
         votes=_count(event.counts.upvotes, "vote"),
         others=_others(event.counts),
-        sparkline=draw_votes(entry.votes),
+        sparkline=draw_votes(entry.votes) if len(set(entry.votes)) > 1 else "",
         reasons=_reasons(entry),
         summary=clip(clean(paper.ai_summary or paper.abstract or ""), SUMMARY_LIMIT),
     )
@@ -230,10 +233,18 @@ def _kind(event: Event) -> str:
 
 
 def _reasons(entry: Entry) -> tuple[str, ...]:
-    reasons = [clip(clean(reason), REASON_LIMIT) for reason in entry.reasons]
+    own = f"{_kind(entry.event).lower()}: "  # stands beside the title already
+    reasons = [_without(own, clip(clean(reason), REASON_LIMIT)) for reason in entry.reasons]
     if entry.event.late and not is_late_bloomer(entry.event):
         reasons.append("told late: nobody was looking when it happened")
     return tuple(filter(None, reasons)) or (_kind(entry.event),)
+
+
+def _without(kind: str, reason: str) -> str:
+    """``new: 26 votes`` or ``rule: new: 26 votes`` without the kind."""
+    if reason.startswith(kind):
+        return reason.removeprefix(kind)
+    return reason.replace(f": {kind}", ": ", 1)
 
 
 def _others(counts: Counts) -> str:

@@ -1,8 +1,9 @@
 """Feeds: Atom, JSON Feed and the OPML that lists them.
 
 Owns the three formats, by hand (``docs/adr``): RFC 4287, jsonfeed.org version 1.1, OPML 2.0.
-A change is an entry whose id is the event's; nothing in a feed is ever edited. Every text is
-cleaned before it goes in: XML cannot carry control characters, and readers choke on them.
+A change is an entry whose id is the event's; an entry keeps it though the site words a title
+otherwise later. Every text is cleaned before it goes in: XML cannot carry control characters,
+and readers choke on them.
 """
 
 from __future__ import annotations
@@ -55,6 +56,11 @@ class Entry(Value, frozen=True, kw_only=True):
     rule: str
     kind: str
     authors: tuple[str, ...]
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """The kind of the change and its rule, once where they are called the same."""
+        return tuple(dict.fromkeys(filter(None, (self.kind, self.rule))))
 
 
 class Feed(Value, frozen=True, kw_only=True):
@@ -161,9 +167,8 @@ def atom(feed: Feed) -> bytes:
         _add(node, "link", rel="alternate", type="text/html", href=entry.url)
         for name in entry.authors:
             _add(_add(node, "author"), "name", name)
-        _add(node, "category", term=entry.kind)
-        if entry.rule:
-            _add(node, "category", term=entry.rule)
+        for tag in entry.tags:
+            _add(node, "category", term=tag)
         _add(node, "summary", entry.words.reasons[0])
         _add(node, "content", content_html(entry), type="html")
     return _written(root)
@@ -192,7 +197,7 @@ def json_feed(feed: Feed) -> bytes:
             "summary": entry.words.reasons[0],
             "date_published": instant(entry.at),
             "authors": [{"name": name} for name in entry.authors],
-            "tags": list(filter(None, (entry.kind, entry.rule))),
+            "tags": list(entry.tags),
         }
         for entry in feed.entries
     ]
@@ -241,11 +246,11 @@ async def _answer(request: web.Request, rule: str | None) -> web.Response:
         raise Problem(404, "No such feed", "Copy its address once more from the page of feeds.")
     if rule is not None and all(known.name != rule for known in context.rules):
         raise Problem(404, "No such feed", f"There is no rule called {clean(rule)[:80]}.")
-    events = await context.store.read(lambda r: r.pages.latest_of(rule, limit=ENTRIES))
+    events = await context.store.read(lambda r: r.pages.latest_of(rule, limit=2 * ENTRIES))
     form = request.match_info["form"]
     linked = context.config.web.public_url is not None
     feed = feed_of(
-        [event for event in events if event.type.is_change],
+        _told_once(events)[:ENTRIES],
         _address(request, rule),
         home=base_url(request),
         form=form,
@@ -254,6 +259,16 @@ async def _answer(request: web.Request, rule: str | None) -> web.Response:
     if form == "atom":
         return conditional(request, atom(feed), ATOM_TYPE, max_age=300)
     return conditional(request, json_feed(feed), JSON_TYPE, max_age=300)
+
+
+def _told_once(events: Sequence[Event]) -> list[Event]:
+    """Changes, the newest first; what several rules said of a paper by the first that said it."""
+    first: dict[tuple[int, str], Event] = {}
+    for event in reversed(events):
+        if event.paper is not None:
+            first.setdefault((event.paper.row, event.type.kind), event)
+    kept = {event.id for event in first.values()}
+    return [event for event in events if event.id in kept]
 
 
 async def listed(request: web.Request) -> web.Response:
