@@ -21,7 +21,7 @@ from __future__ import annotations
 import functools
 import math
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 from watcher import prior
@@ -43,6 +43,8 @@ RESURGING_GAIN = 5
 TOP = 10
 RANK_NOISE = 8
 """A change of so many ranks on the trending list, or fewer, says nothing."""
+_MAY_LEAVE = 3
+"""Of the ten that led a trending list, so many may be gone from it at the next visit."""
 
 _Z05 = -1.6448536269514722
 _MONDAY = 4 * DAY
@@ -419,6 +421,15 @@ def _percentile(history: History, now: int) -> float | None:
         if place.at <= now:
             return 1 - place.rank / place.page_size if place.page_size else None
     return None
+
+
+def keeps_its_top(before: Sequence[int], now: Collection[int]) -> bool:
+    """Whether a trending page still shows those that led it at its last visit, but for three.
+
+    In a day at most two of the ten leave the list altogether (``../shared/series``). Where more
+    are gone, the page shows less than it has, and whoever stands in the top ten did not enter it.
+    """
+    return len(set(before[:TOP]).difference(now)) <= _MAY_LEAVE
 
 
 def _entered_top(history: History, now: int, trending: frozenset[int]) -> int | None:

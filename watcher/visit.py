@@ -147,6 +147,11 @@ class Memory(Value, frozen=True, kw_only=True):
     """JSON of what the source's pages usually look like."""
 
 
+def sighted(memory: Memory) -> Memory:
+    """A memory with which the next visit looks at the page though it did not change."""
+    return msgspec.structs.replace(memory, validators=Validators(), island=None)
+
+
 class Checked(Value, frozen=True, kw_only=True):
     """How a visit ended."""
 
@@ -175,6 +180,8 @@ class Checked(Value, frozen=True, kw_only=True):
     """Fields that are not as usual; None: not looked at."""
     page: str | None = None
     """The hash under which the page was kept."""
+    unsure: bool = False
+    """Whether counts fell that are believed only once the page was looked at again."""
 
 
 class Visit(Value, frozen=True, kw_only=True):

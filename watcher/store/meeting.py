@@ -192,6 +192,8 @@ class Meetings:
         self._words = Words(conn)
         self._recent: dict[str, Known] = {}
         """Papers met lately, by arXiv id: most visits meet what the last one met."""
+        self.unsure = False
+        """See ``Papers.unsure``."""
 
     def forget(self) -> None:
         """Drop what was kept of rows: others may have written, or our own were rolled back."""
@@ -214,6 +216,7 @@ class Meetings:
             self._place([paper for paper, _, _ in who], source, at)
         if not live:
             self.forget()
+        self.unsure = visit.falls.concern(m.row for m in met)
         return tuple(met)
 
     def _meet(self, visit: _Visit, rank: int, paper: Known, card: Card, fresh: bool) -> Met:
