@@ -367,6 +367,21 @@ def signals(
     )
 
 
+def held_at(looks: Sequence[Look], at: int) -> int | None:
+    """The count that held at an instant: the highest of each source's last of the week before.
+
+    What did not change is not stored: the last of one source alone may lag behind what another
+    has shown all the time, and its catching up would look like votes gained.
+    """
+    last: dict[int, int] = {}
+    for look in looks:
+        if look.at > at:
+            break
+        if look.upvotes is not None and look.at >= at - WEEK:
+            last[look.source] = look.upvotes
+    return max(last.values()) if last else count_at(looks, at)
+
+
 def oldest_age(history: History, now: int) -> int | None:
     """Seconds since the listing at most; None without one.
 
@@ -399,7 +414,7 @@ def count_at(looks: Sequence[Look], at: int) -> int | None:
 def _gain(history: History, now: int, *, span: int, upvotes: int | None) -> int | None:
     if upvotes is None:
         return None
-    then = count_at(history.looks, now - span)
+    then = held_at(history.looks, now - span)
     if then is None:
         young = history.listed_at is not None and 0 <= now - history.listed_at <= span
         then = 0 if young else None

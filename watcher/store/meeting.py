@@ -66,9 +66,14 @@ _UPDATES = (
 
 
 def _hour_ago(hours: int) -> str:
-    """The looks of the hour that ended so long ago, and back to the last known before it."""
+    """The looks of the hour that ended so long ago, and back to the last known before it; and
+    each source's last of the week before."""
     end, begin = f"?2 - {hours * HOUR}", f"?2 - {(hours + 1) * HOUR}"
     return (
+        # SQLite takes the other columns from the row that has the maximum.
+        f"select max(at), {_LOOK.partition(', ')[2]} from sightings where paper = ?1"
+        f" and at <= {end} and at >= {end} - {_WEEK} and upvotes is not null group by source"
+        f" union all "
         f"select {_LOOK} from sightings where paper = ?1 and at <= {end} and at >= coalesce("
         f"(select at from sightings where paper = ?1 and at < {begin} and upvotes is not null"
         f" order by at desc limit 1), {begin})"
