@@ -325,3 +325,16 @@ async def test_a_fall_on_a_page_that_stands_still_is_believed_at_the_third_look(
             votes.append(paper.upvotes)
         assert votes == [100, 100, 100, 40, 40]
         assert outcomes == ["ok", "ok", "ok", "ok", "unchanged"]
+
+
+async def test_a_site_that_never_says_that_its_page_changed_is_asked_for_it_once_a_day(tmp_path):
+    shown = pages.fakes(9)
+    always = conditional(pages.trending(shown[:5])), conditional(pages.trending(shown))
+    async with Site([always[0], *[always[1]] * 4]) as site, app_on(tmp_path / "w.db") as app:
+        cards = []
+        for hours in (0, 8, 16, 25, 33):
+            checked = await check(app, target(site), NOW + timedelta(hours=hours))
+            cards.append((checked.outcome.value, checked.cards))
+        assert cards == [
+            ("ok", 5), ("unchanged", 5), ("unchanged", 5), ("ok", 9), ("unchanged", 9)
+        ]  # fmt: skip

@@ -70,6 +70,7 @@ def read_page(
         island=mark,
         form=isal_zlib.crc32(front.translate(None, _DIGITS)),
         looked_at=memory.looked_at,
+        read_at=to_unix(now),
         reference=memory.reference,
         portrait=memory.portrait,
     )
@@ -272,6 +273,8 @@ def _unchanged(page: Page, memory: Memory, fresh: Memory, now: datetime, tag: Ta
 
 def still(memory: Memory, now: datetime, on_cards: tuple[Finding, ...] | None = None) -> Seen:
     """A page that is what it was: as odd as it was, and new only in its cards (``on_cards``)."""
+    if not memory.read_at:
+        memory = msgspec.structs.replace(memory, read_at=to_unix(now))
     if memory.reference is not None:
         reference = msgspec.structs.replace(memory.reference, at=to_unix(now))
         memory = msgspec.structs.replace(memory, reference=reference)

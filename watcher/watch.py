@@ -14,12 +14,12 @@ from datetime import datetime
 from watcher.agenda import Target
 from watcher.errors import FetchError, ParseError
 from watcher.model import CheckOutcome
-from watcher.page import NotModified, Page
+from watcher.page import NotModified, Page, Validators
 from watcher.reading import COMPARE_EVERY, Means, read_page, recall, still
 from watcher.record import record_doubted, record_failed, record_seen, record_unchanged
 from watcher.store import Records
 from watcher.telemetry import log
-from watcher.visit import App, Checked, Memory, Seen, Visit, sighted
+from watcher.visit import App, Checked, Memory, Seen, Visit, sighted, trusted
 
 __all__ = ["App", "Checked", "Target", "check", "note_fault", "read_page"]
 
@@ -82,8 +82,9 @@ async def _recall(app: App, target: Target) -> Memory:
 
 async def _look(app: App, visit: Visit, memory: Memory) -> tuple[Page | NotModified, Seen]:
     """Fetch and read the page; once more when its body turns out to be cut or damaged."""
+    validators = memory.validators if trusted(memory, visit.at) else Validators()
     for last in (False, True):
-        page = await app.fetcher.get(visit.target.url, validators=memory.validators, packed=True)
+        page = await app.fetcher.get(visit.target.url, validators=validators, packed=True)
         if isinstance(page, NotModified):
             return page, still(memory, visit.at)
         try:
