@@ -138,6 +138,27 @@ def test_adjacent_words_bind_like_and_which_binds_more_tightly_than_or():
             assert matches(left, doc(title)) is matches(right, doc(title)), (left, title)
 
 
+LETTERS = "abcde"
+OPERANDS = st.tuples(st.sampled_from(["", "-", "NOT "]), st.sampled_from(LETTERS))
+JOINTS = st.sampled_from([" ", " AND ", " OR "])
+
+
+@given(
+    OPERANDS, st.lists(st.tuples(JOINTS, OPERANDS), max_size=7), st.sets(st.sampled_from(LETTERS))
+)
+@example(("", "a"), [(" AND ", ("", "b")), (" ", ("-", "c")), (" OR ", ("", "d"))], {"d"})
+def test_however_joints_are_mixed_and_binds_more_tightly_than_or(first, rest, title):
+    """The reference: alternatives between ORs, in each of which all must hold."""
+    written = "".join(first) + "".join(joint + "".join(operand) for joint, operand in rest)
+    rows = [[first]]
+    for joint, operand in rest:
+        if joint == " OR ":
+            rows.append([])
+        rows[-1].append(operand)
+    wanted = any(all((sign == "") is (letter in title) for sign, letter in row) for row in rows)
+    assert matches(written, doc(" ".join(title))) is wanted, written
+
+
 def test_a_blank_query_matches_every_paper():
     assert matches(" ", doc("anything")) is True
     assert compile_query("").explain(doc("x")) == "matches everything"

@@ -11,7 +11,7 @@ import difflib
 import functools
 import math
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 import luqum.exceptions
 import luqum.thread
@@ -182,28 +182,28 @@ def _read_group(item: tree.BaseGroup, field: str | None) -> Node:
     return _read(item.expr, field)
 
 
-def _read_all(item: tree.AndOperation, field: str | None) -> Node:
-    return Several(parts=tuple(_read(i, field) for i in item.operands), decisive=False)
-
-
-def _read_any(item: tree.OrOperation, field: str | None) -> Node:
-    for operand in item.operands:
-        if isinstance(operand, tree.Plus):
-            raise QueryError("+ beside OR has two meanings: leave it out, or join by AND")
-    return Several(parts=tuple(_read(i, field) for i in item.operands), decisive=True)
-
-
-def _read_adjacent(item: tree.UnknownOperation, field: str | None) -> Node:
-    """Adjacent words are AND and bind like it, while luqum lets OR bind more tightly."""
-    rows: list[list[tree.Item]] = [[]]
-    for operand in item.operands:
-        if not isinstance(operand, tree.OrOperation):
-            rows[-1].append(operand)
-            continue
-        rows[-1].append(operand.operands[0])
-        rows.extend([part] for part in operand.operands[1:])
+def _read_joined(item: tree.BaseOperation, field: str | None) -> Node:
+    """Operands in the order they are written, parted at each OR: where AND, a space and OR are
+    mixed, luqum nests them in ways of its own."""
+    rows: list[list[tree.Item]] = []
+    for begins, operand in _flat(item):
+        if begins:
+            rows.append([])
+        rows[-1].append(operand)
+    if len(rows) > 1 and any(isinstance(first, tree.Plus) for first, *rest in rows if not rest):
+        raise QueryError("+ beside OR has two meanings: leave it out, or join by AND")
     parts = [_read(row[0], field) if len(row) == 1 else _read_row(row, field) for row in rows]
     return parts[0] if len(parts) == 1 else Several(parts=tuple(parts), decisive=True)
+
+
+def _flat(item: tree.Item, begins: bool = True) -> Iterator[tuple[bool, tree.Item]]:
+    """Every operand down to groups and words, and whether it begins an alternative."""
+    if not isinstance(item, tree.BaseOperation):
+        yield begins, item
+        return
+    for operand in item.operands:
+        yield from _flat(operand, begins)
+        begins = isinstance(item, tree.OrOperation)
 
 
 def _read_row(row: list[tree.Item], field: str | None) -> Node:
@@ -341,9 +341,7 @@ def _refuse(what: str, instead: str) -> Callable[[tree.Item, str | None], Node]:
 _READERS: dict[type[tree.Item], Callable[..., Node]] = {
     tree.SearchField: _read_field,
     tree.BaseGroup: _read_group,
-    tree.UnknownOperation: _read_adjacent,
-    tree.AndOperation: _read_all,
-    tree.OrOperation: _read_any,
+    tree.BaseOperation: _read_joined,
     tree.Not: _read_not,
     tree.Prohibit: _read_not,
     tree.Plus: _read_plus,
