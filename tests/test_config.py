@@ -38,6 +38,7 @@ from watcher.config.lines import find_lines, line_of
 from watcher.config.parsing import ARRAYS, TABLES
 from watcher.errors import ConfigError, QueryError, UnknownName
 from watcher.model import Change, PageKind
+from watcher.query import compile_query
 
 KEY = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
@@ -572,6 +573,24 @@ def test_queries_are_checked_by_whoever_knows_the_language():
         'config.toml:3 [rule "r"] query: write OR, not ||',
         'config.toml:4 [rule "r"] exclude: write OR, not ||',
     )
+
+
+def test_what_a_query_may_not_mean_draws_a_warning():
+    text = (
+        "[[source]]\nname = 'daily'\nurl = 'https://example.org/papers'\n[[rule]]\nname = 'r'\n"
+        "query = 'source:dayly robot'\nexclude = ['a OR b', 'survey or review', '\"mod*\"']\n"
+    )
+    config = parse(
+        text.encode(), OPTIONS, env={}, folder=Path("/nowhere"), check_query=compile_query
+    )
+    assert [line for line in config.warnings if '[rule "r"]' in line] == [
+        'config.toml:6 [rule "r"] query: no source is called "dayly"; did you mean "daily"?',
+        'config.toml:7 [rule "r"] exclude: or is searched as a word; write OR to join',
+        (
+            'config.toml:7 [rule "r"] exclude: "mod*": * and ? mean nothing inside quotes; '
+            "leave these out"
+        ),
+    ]
 
 
 # ── Lines ─────────────────────────────────────────────────────────────────────────────────

@@ -334,6 +334,11 @@ def test_unknown_words_leave_the_counts_to_decide():
         ('title:"reward', "the quote at character 7 is not closed"),
         ("titel:reward", "no field 'titel' at character 1: did you mean title?"),
         ("x:y", "the fields are title, abstract"),
+        ("Tidal Clocks: Keeping Time", "(or put the title into quotes)"),
+        ("robot upvotes>=20", "upvotes>=20 lacks its colon: write upvotes:>=20"),
+        ("Stars=5", "Stars=5 lacks its colon: write stars:5"),
+        ("age<2d", "write age:<2d"),
+        ("upvotes>= 20", "write upvotes:>=20"),
         ("title:(a OR abstract:b)", "close the group of title first"),
         (">=20", "upvotes:>=20"),
         ("title:>3", "use upvotes, comments, stars or age"),
@@ -370,6 +375,25 @@ def test_a_small_or_is_a_word_and_the_query_says_so():
     assert query.match(doc("reward zoo")) is False
     assert query.notes == ("or is searched as a word; write OR to join",)
     assert compile_query("reward OR zoo").notes == ()
+
+
+@pytest.mark.parametrize(
+    ("query", "notes"),
+    [
+        ('"reward mod*"', ('"reward mod*": * and ? mean nothing inside quotes; leave these out',)),
+        ('"what is it?" "a\\*b"', ()),
+        ("age:<2 d", ("d after age:<2 is searched as a word; write age:<2d",)),
+        ("age:>=1.5 Days", ("Days after age:>=1.5 is searched as a word; write age:>=1.5d",)),
+        ('age:<2 depth "age:<2 d"', ()),
+    ],
+)
+def test_what_may_have_been_meant_otherwise_is_noted(query, notes):
+    assert compile_query(query).notes == notes
+
+
+def test_a_query_names_the_sources_it_asks_for_that_are_none():
+    query = compile_query('source:(dayly OR trending) robot NOT source:"hf trend*" source:*')
+    assert query.unknown_sources(("daily", "hf-trending")) == ("dayly", "hf trend*")
 
 
 ALPHABET = "ab :()[]{}<>=*?\"\\/~^+-!|&\x00é“ﬁ0129.,'\ud800" + "ANDORTO"

@@ -15,8 +15,9 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, time, timedelta
+from itertools import chain
 from typing import Protocol
 
 from watcher.model import Paper, Value
@@ -177,6 +178,10 @@ class Node(Value, frozen=True, kw_only=True):
         """An FTS5 expression that holds wherever this does; None for everything."""
         return None
 
+    def leaves(self) -> Iterator[Node]:
+        """The smallest parts, as written."""
+        yield self
+
     def blame(self, doc: Doc) -> tuple[str, ...]:
         """The smallest parts that made the outcome what it is, as their own text."""
         raise NotImplementedError
@@ -295,6 +300,9 @@ class Not(Node, frozen=True, kw_only=True):
         outcome = self.part.weigh(facts)
         return None if outcome is None else not outcome
 
+    def leaves(self) -> Iterator[Node]:
+        return self.part.leaves()
+
     def blame(self, doc: Doc) -> tuple[str, ...]:
         return tuple(f"NOT {shown}" for shown in self.part.blame(doc))
 
@@ -337,6 +345,9 @@ class Several(Node, frozen=True, kw_only=True):
         if not kept or (self.decisive and len(kept) < len(found)):
             return None
         return (" OR " if self.decisive else " AND ").join(kept)
+
+    def leaves(self) -> Iterator[Node]:
+        return chain.from_iterable(part.leaves() for part in self.parts)
 
     def blame(self, doc: Doc) -> tuple[str, ...]:
         outcomes = [part.outcome(doc) for part in self.parts]

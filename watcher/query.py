@@ -31,6 +31,7 @@ from watcher.matching import (
     Text,
     Words,
     fold,
+    spread,
 )
 
 MAX_LENGTH = 500
@@ -64,6 +65,14 @@ class Query:
     def settle(self, text: Text) -> Outcome:
         """What the words alone decide, or the part that is left to ``weigh``."""
         return self.root.settle(text)
+
+    def unknown_sources(self, names: Iterable[str]) -> tuple[str, ...]:
+        """What it asks of ``source:`` that none of these names of sources has."""
+        known = spread(names)
+        asked = (part for part in self.root.leaves() if isinstance(part, Source))
+        return tuple(
+            part.shown.removeprefix("source:").strip('"') for part in asked if not part.found(known)
+        )
 
     def fts(self) -> str | None:
         """An SQLite FTS5 MATCH expression that finds all matches and more; None for all rows.
@@ -155,9 +164,26 @@ def _parse(text: str) -> tree.Item:
 
 
 def _notes(text: str) -> tuple[str, ...]:
-    outside = re.sub(r'"[^"]*"', " ", text)
+    outside = _PHRASE.sub(" ", text)
     words = dict.fromkeys(re.findall(r"(?<![\w:])(?:and|or|not)(?!\w)", outside))
-    return tuple(f"{word} is searched as a word; write {word.upper()} to join" for word in words)
+    wild = [phrase for phrase in _PHRASE.findall(text) if _WILD.search(phrase)]
+    return (
+        *(f"{word} is searched as a word; write {word.upper()} to join" for word in words),
+        *(f"{phrase}: * and ? mean nothing inside quotes; leave these out" for phrase in wild),
+        *(
+            f"{unit} after {age} is searched as a word; write {age}{unit[0].lower()}"
+            for age, unit in _PARTED_AGE.findall(outside)
+        ),
+    )
+
+
+_PHRASE = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_WILD = re.compile(r"\w\*|(?<!\\)\*\w|\w\?\w")
+"""What was surely meant as a wildcard: a title may end in a question mark."""
+_PARTED_AGE = re.compile(
+    r"(\bage:[<>]=?\d+(?:\.\d+)?)\s+(m|min|minutes?|h|hours?|d|days?|w|weeks?)\b",
+    re.ASCII | re.IGNORECASE,
+)
 
 
 def _read(item: tree.Item, field: str | None) -> Node:
@@ -174,7 +200,10 @@ def _read_field(item: tree.SearchField, field: str | None) -> Node:
     if name not in FIELDS:
         near = difflib.get_close_matches(name, FIELDS, n=1)
         hint = f"did you mean {near[0]}?" if near else "the fields are " + ", ".join(FIELDS)
-        raise QueryError(f"there is no field {item.name!r} at character {item.pos + 1}: {hint}")
+        raise QueryError(
+            f"there is no field {item.name!r} at character {item.pos + 1}: {hint} "
+            "(or put the title into quotes)"
+        )
     return _read(item.expr, name)
 
 
@@ -228,8 +257,15 @@ def _read_term(item: tree.Word | tree.Phrase, field: str | None) -> Node:
     fields = (field,) if field else FREE
     if isinstance(item, tree.Phrase):
         return _phrase(item.value[1:-1], fields, shown)
+    if found := _COLONLESS.fullmatch(item.value):
+        name, sign, number = found.groups()
+        wanted = f"{name.lower()}:{sign.strip('=') and sign}{number or 20}"
+        raise QueryError(f"{item.value} lacks its colon: write {wanted}")
     marked = re.sub(r"\\(.)|[*?]", _mark, item.value, flags=re.DOTALL)
     return _words(marked, fields, shown)
+
+
+_COLONLESS = re.compile(rf"({'|'.join(NUMBER_FIELDS)})([<>=]+)(.*)", re.IGNORECASE | re.DOTALL)
 
 
 def _mark(found: re.Match[str]) -> str:

@@ -47,7 +47,7 @@ def check_all(drafts: Drafts, report: Report, around: Surroundings) -> None:
         check_source(source, drafts, report)
     for rule in drafts.rules:
         check_rule(rule, drafts, report)
-        check_queries(rule, report, around)
+        check_queries(rule, drafts, report, around)
     for channel in drafts.channels.values():
         check_channel(channel, drafts, report)
     check_operator(drafts, report)
@@ -120,16 +120,25 @@ def check_rule(draft: Draft, drafts: Drafts, report: Report) -> None:
             report.problem(draft.place, "channels", message)
 
 
-def check_queries(draft: Draft, report: Report, around: Surroundings) -> None:
-    """Its queries are in the query language, as far as somebody here can tell."""
+def check_queries(draft: Draft, drafts: Drafts, report: Report, around: Surroundings) -> None:
+    """Its queries are in the query language and mean what they seem to, as far as somebody here
+    can tell."""
     queries = [("query", draft["query"]), *(("exclude", q) for q in draft["exclude"])]
     for key, query in queries:
         if query is None or around.check_query is None:
             continue
         try:
-            around.check_query(query)
+            found = around.check_query(query)
         except QueryError as exc:
             report.problem(draft.place, key, str(exc))
+            continue
+        if found is None:
+            continue
+        for note in found.notes:
+            report.warning(draft.place, key, note)
+        for name in found.unknown_sources(drafts.source_names) if drafts.source_names else ():
+            message = _unknown_name(name, "source", drafts.source_names)
+            report.warning(draft.place, key, message)
 
 
 def check_channel(draft: Draft, drafts: Drafts, report: Report) -> None:
