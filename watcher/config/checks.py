@@ -8,17 +8,19 @@ Must not change a value.
 from __future__ import annotations
 
 import ipaddress
+import os
 from collections.abc import Iterable
 from datetime import timedelta
 from functools import lru_cache
 
+from watcher import guard
 from watcher.config.nearest import nearest
 from watcher.config.reading import Draft
 from watcher.config.report import Report
-from watcher.config.settings import host_of, hostname_of, is_loopback_url, path_of
+from watcher.config.settings import ChannelOptions, host_of, hostname_of, is_loopback_url, path_of
 from watcher.config.surroundings import Surroundings
 from watcher.config.values import is_loopback, shown
-from watcher.errors import QueryError
+from watcher.errors import QueryError, RefusedAddress
 from watcher.model import PageKind
 
 LEAST_INTERVAL = timedelta(minutes=1)
@@ -50,7 +52,9 @@ def check_all(drafts: Drafts, report: Report, around: Surroundings) -> None:
         check_queries(rule, drafts, report, around)
     for channel in drafts.channels.values():
         check_channel(channel, drafts, report)
+    check_database(drafts, report)
     check_operator(drafts, report)
+    check_heartbeat(drafts, report)
     check_web(drafts, report)
     check_keep(drafts, report)
 
@@ -154,9 +158,31 @@ def check_channel(draft: Draft, drafts: Drafts, report: Report) -> None:
     if nobody and drafts.tables["web"]["subscribe"] != name:
         report.problem(draft.place, "", "to is missing: nobody to write to")
     if not draft.broken:
-        for fault in draft.build(name=name).faults():
+        channel: ChannelOptions = draft.build(name=name)
+        if template is not None and not channel.takes_template:
+            report.warning(draft.place, "template", "is ignored: only mail has one")
+        for fault in channel.faults():
             say = report.problem if fault.fatal else report.warning
             say(draft.place, fault.key, fault.message)
+
+
+def check_database(drafts: Drafts, report: Report) -> None:
+    """The database can be a file."""
+    draft = drafts.tables["watcher"]
+    if "database" in draft.given and os.path.isdir(draft["database"]):  # noqa: PTH112 - never raises
+        report.problem(draft.place, "database", "is a folder; name a file in it")
+
+
+def check_heartbeat(drafts: Drafts, report: Report) -> None:
+    """Its address will not be refused."""
+    draft = drafts.tables["alert"]
+    address = draft["heartbeat"]
+    if address is None:
+        return
+    try:
+        guard.check_url(address.reveal(), allow_private=draft["allow_private"])
+    except RefusedAddress as exc:
+        report.warning(draft.place, "heartbeat", f"will be refused: {exc}")
 
 
 def check_operator(drafts: Drafts, report: Report) -> None:

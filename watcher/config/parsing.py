@@ -1,7 +1,7 @@
 """config.toml: found, read, checked as a whole, and built.
 
 Owns the walk from bytes to ``Config``. Must not print or log; the only files it touches
-are the config, secret files and the presence of templates.
+are the config and secret files; of other paths it looks whether file or folder is there.
 """
 
 from __future__ import annotations
