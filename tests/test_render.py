@@ -15,7 +15,7 @@ from watcher import view as views
 from watcher.channels import OPTIONS
 from watcher.config import load
 from watcher.errors import ConfigError
-from watcher.model import Counts, Letter, Links
+from watcher.model import Counts, EventType, Letter, Links
 from watcher.plain import render_text
 from watcher.render import HTML_LIMIT, check_template, render
 from watcher.sample import sample_message, sample_views
@@ -435,3 +435,14 @@ def test_a_text_without_spaces_is_folded_and_an_address_never():
     lines = text.splitlines()
     assert max(map(len, lines)) <= 76
     assert "*" not in lines
+
+
+def test_that_something_works_again_is_no_alarm():
+    bad, good = notice(901), notice(902, type=EventType.SOURCE_RECOVERED, reason="it works again")
+    body = render(view_of(message(digest_of(bad, good))))
+    assert body.html.count('class="alarm"') == 1
+    assert body.html.count('class="alarm relief"') == 1
+    lines = [
+        line[:1] for line in body.text.splitlines() if "works again" in line or "fails" in line
+    ]
+    assert sorted(lines) == ["!", "+"]

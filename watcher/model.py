@@ -68,6 +68,11 @@ class EventType(StrEnum):
         return self.value.startswith("paper.")
 
     @property
+    def is_relief(self) -> bool:
+        """True for notices that something works again."""
+        return self.value.endswith(".recovered")
+
+    @property
     def kind(self) -> str:
         """``new`` of ``paper.new``; the whole value for a notice."""
         return self.value.removeprefix("paper.")

@@ -20,7 +20,7 @@ def render_text(view: View) -> str:
         blocks.append("No paper was new or rising by your rules. The watcher is well.")
     if view.link:
         blocks.append(f"{view.link_text}:\n{view.link}" if view.link_text else view.link)
-    blocks += [_wrap(f"! {notice}", "  ") for notice in view.notices]
+    blocks += [_wrap(f"{'+' if n.good else '!'} {n}", "  ") for n in view.notices]
     for section in view.sections:
         blocks.append(_heading(section.title, "-"))
         if section.note:

@@ -65,6 +65,17 @@ class SectionView(Value, frozen=True, kw_only=True):
     entries: tuple[EntryView, ...]
 
 
+class NoticeView(Value, frozen=True, kw_only=True):
+    """A line about the watcher itself."""
+
+    text: str
+    good: bool = False
+    """Whether it says that something works again."""
+
+    def __str__(self) -> str:
+        return self.text
+
+
 class View(Value, frozen=True, kw_only=True):
     """A whole message in words, ready to be set in any medium."""
 
@@ -78,7 +89,7 @@ class View(Value, frozen=True, kw_only=True):
     link: str | None = None
     """What a letter asks its reader to open."""
     link_text: str = ""
-    notices: tuple[str, ...] = ()
+    notices: tuple[NoticeView, ...] = ()
     sections: tuple[SectionView, ...] = ()
     cut: int = 0
     more: str = ""
@@ -106,7 +117,7 @@ class View(Value, frozen=True, kw_only=True):
         titles = [entry.title for entry in self.entries[:3]]
         if self.entries and not self.headline:  # the subject is the only paper's title
             titles = [*self.entries[0].reasons, self.entries[0].summary]
-        told = [*self.notices, *filter(None, titles), *self.lines]
+        told = [*map(str, self.notices), *filter(None, titles), *self.lines]
         return clip(" · ".join(told), 140)
 
 
@@ -133,7 +144,7 @@ def _digest_view(message: Message, digest: Digest) -> View:
         headline=_headline(digest),
         date=show_time(digest.composed_at, zone),
         lines=_why_late(digest, zone),
-        notices=tuple(f"{show_time(e.at, zone)}: {clean(e.reason)}" for e in digest.notices),
+        notices=tuple(_notice_view(event, zone) for event in digest.notices),
         sections=tuple(map(_section_view, digest.sections)),
         cut=digest.cut,
         more=_more(digest.cut),
@@ -158,6 +169,11 @@ def _headline(digest: Digest) -> str:
     title = clean(digest.title)
     headline = title if digest.instant else title.partition(": ")[2] or title
     return headline[:1].upper() + headline[1:]
+
+
+def _notice_view(event: Event, zone: tzinfo) -> NoticeView:
+    text = f"{show_time(event.at, zone)}: {clean(event.reason)}"
+    return NoticeView(text=text, good=event.type.is_relief)
 
 
 def _why_late(digest: Digest, zone: tzinfo) -> tuple[str, ...]:

@@ -59,7 +59,8 @@ def print_view(view: View, stream: TextIO) -> None:
     if view.link:
         console.print(Text(f"{view.link_text} {view.link}".strip()))
     for notice in view.notices:
-        console.print(Text(f"! {notice}", style="bold red"))
+        mark, style = ("✓", "green") if notice.good else ("!", "bold red")
+        console.print(Text(f"{mark} {notice}", style=style))
     for section in view.sections:
         console.print(Text(f"\n{section.title}", style="bold underline"))
         if section.note:

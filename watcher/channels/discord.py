@@ -141,7 +141,7 @@ def _content(view: View) -> str:
     lines = [f"**{fit(view.subject, 300)}**", *(fit(line, 500) for line in view.lines)]
     if view.link:
         lines.append(f"<{view.link}>")
-    lines += [f"⚠️ {fit(notice, 300)}" for notice in view.notices]
+    lines += [f"{'✅' if n.good else '⚠️'} {fit(n.text, 300)}" for n in view.notices]
     if view.more:
         more = f" <{view.more_url}>" if view.more_url else ""
         lines.append(fit(view.more, 200) + more)

@@ -91,7 +91,9 @@ def _blocks(view: View) -> list[JsonObject]:
     blocks += [_section(escape(line)) for line in view.lines]
     if view.link:
         blocks.append(_section(_link(view.link, view.link_text or "Open")))
-    blocks += [_section(f":warning: {escape(notice)}") for notice in view.notices]
+    for notice in view.notices:
+        mark = ":white_check_mark:" if notice.good else ":warning:"
+        blocks.append(_section(f"{mark} {escape(notice.text)}"))
     for section in view.sections:
         note = f"\n{escape(section.note)}" if section.note else ""
         blocks.append(_section(f"*{escape(section.title)}*{note}"))
