@@ -18,9 +18,10 @@ import pytest
 from tests import pages
 from tests.conftest import ROOT, SHARED, needs_shared
 from watcher.cli import VERBS, cli, main
+from watcher.demo.run import CONFIG
 from watcher.demo.site import Site, serve
 from watcher.demo.world import World
-from watcher.store import open_records
+from watcher.store import Lock, open_records
 
 CARD_KEYS = [
     "rank", "paper_id", "title", "abstract", "ai_summary", "authors", "author_count",
@@ -420,3 +421,38 @@ def test_the_demo_finds_a_rising_paper_and_survives_outage_and_redesign(tmp_path
     assert "works again" in out
     assert "watcher init" in out
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    "name", ["watcher.db", "watcher.db-wal", "config.toml", "mail/new/1.a", "mail/cur/1.a:2,S"]
+)
+def test_the_demo_touches_nothing_of_a_real_watcher(capsys, tmp_path, name):
+    file = tmp_path / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("precious")
+    code, _, err = call(capsys, "demo", "--days", 1, "--folder", tmp_path)
+    assert code == 1
+    assert str(file) in err
+    assert "--folder" in err
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [file]
+    assert file.read_text() == "precious"
+
+
+def test_a_demo_beside_another_is_refused_and_one_after_it_clears_its_own_files_only(capsys, tmp_path):
+    (tmp_path / "config.toml").write_text(CONFIG.format(site="http://127.0.0.1:9"))
+    old, filed = tmp_path / "mail" / "new" / "1.a", tmp_path / "mail" / ".Filed" / "1.a"
+    for mail in (old, filed):
+        mail.parent.mkdir(parents=True)
+        mail.write_text("a mail")
+    lock = Lock(tmp_path / "watcher.db")
+    lock.acquire()
+    code, _, err = call(capsys, "demo", "--days", 1, "--folder", tmp_path)
+    assert code == 78
+    assert "another watcher" in err
+    assert old.exists()
+    lock.release()
+    held = lock.path.stat().st_ino
+    assert call(capsys, "demo", "--days", 1, "--folder", tmp_path)[0] == 0
+    assert not old.exists()
+    assert filed.exists()
+    assert lock.path.stat().st_ino == held
