@@ -226,6 +226,55 @@ def test_check_config_gives_programs_what_is_in_force_with_secrets_masked(capsys
     assert any("holds secrets and others can read it" in line for line in said["warnings"])
 
 
+@pytest.fixture
+def of_a_service(tmp_path, monkeypatch):
+    """A config whose secrets only the service can see, and its database."""
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+    path = tmp_path / "config.toml"
+    path.write_text(
+        '[watcher]\ncontact = "mailto:me@example.org"\noperator = "me"\n[channel.me]\n'
+        'type = "email"\nsmtp = "smtp://me@mail.example.org"\npassword_file = "smtp-password"\n'
+        'from = "a@example.org"\nto = ["b@example.org"]\n[channel.hook]\ntype = "webhook"\n'
+        'url_file = "hook-url"\nsecret_file = "hook-secret"\n[web]\ntoken_file = "web-token"\n'
+        'listen = "0.0.0.0:8484"\nsubscribe = "me"\npublic_url = "https://papers.example.org"\n'
+    )
+    open_records(tmp_path / "watcher.db", create=True, migrate=True).close()
+    return path
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("stats",), ("papers",), ("sources",), ("rules",), ("events",), ("deliveries",),
+        ("channels",), ("channels", "enable", "hook"), ("digest", "preview", "me"), ("prune",),
+        ("subscribers", "list"), ("backup",), ("archive", "list"), ("migrate",),
+    ],
+    ids=" ".join,
+)  # fmt: skip
+def test_what_sends_nothing_needs_no_secret(capsys, of_a_service, args):
+    code, _, err = call(capsys, *args, "-c", of_a_service)
+    assert (code, err) == (0, "")
+
+
+@pytest.mark.parametrize("args", [("once",), ("run",), ("test-channel", "me"), ("check-config",)])
+def test_what_sends_asks_for_its_secrets_and_says_who_sees_those_of_a_service(
+    capsys, of_a_service, args, monkeypatch
+):
+    code, _, err = call(capsys, *args, "-c", of_a_service)
+    assert code == 78
+    for name in ("smtp-password", "hook-url", "hook-secret", "web-token"):
+        assert f"there is no file {of_a_service.parent / name}\n" in err
+    assert err.count("CREDENTIALS_DIRECTORY") == 1
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(of_a_service.parent))
+    assert "CREDENTIALS_DIRECTORY" not in call(capsys, *args, "-c", of_a_service)[2]
+
+
+def test_a_slip_is_told_without_a_word_about_services(capsys, of_a_service):
+    of_a_service.write_text(of_a_service.read_text() + "[fetch]\ntimout = 3\n")
+    assert "CREDENTIALS_DIRECTORY" not in call(capsys, "check-config", "-c", of_a_service)[2]
+    assert call(capsys, "stats", "-c", of_a_service)[0] == 78
+
+
 # --- the main job --------------------------------------------------------------------------
 
 
@@ -438,7 +487,9 @@ def test_the_demo_touches_nothing_of_a_real_watcher(capsys, tmp_path, name):
     assert file.read_text() == "precious"
 
 
-def test_a_demo_beside_another_is_refused_and_one_after_it_clears_its_own_files_only(capsys, tmp_path):
+def test_a_demo_beside_another_is_refused_and_one_after_it_clears_its_own_files_only(
+    capsys, tmp_path
+):
     (tmp_path / "config.toml").write_text(CONFIG.format(site="http://127.0.0.1:9"))
     old, filed = tmp_path / "mail" / "new" / "1.a", tmp_path / "mail" / ".Filed" / "1.a"
     for mail in (old, filed):

@@ -74,12 +74,36 @@ limit_option = click.option(
 )
 
 
-def read_config(path: Path | None = None) -> Config:
-    """The config in use, checked. Raises ConfigError with every problem."""
+def read_config(path: Path | None = None, *, secrets: bool = False) -> Config:
+    """The config in use, checked. Raises ConfigError with every problem.
+
+    ``secrets`` is for what sends: without it a secret that cannot be had is no problem. A service
+    has secrets that a person at the command line has not.
+    """
+    path = path or config_path()
+    try:
+        return _load(path, secrets=secrets)
+    except ConfigError as exc:
+        if not secrets or "CREDENTIALS_DIRECTORY" in os.environ or _lacks_more(path, exc):
+            raise
+        hint = "secrets that systemd hands to the service (CREDENTIALS_DIRECTORY) only it can see"
+        raise ConfigError(f"{exc}\n{hint}", problems=exc.problems) from exc
+
+
+def _lacks_more(path: Path, fault: ConfigError) -> bool:
+    """Whether a config has other problems than files of secrets that are not there."""
+    try:
+        config = _load(path, secrets=False)
+    except ConfigError:
+        return True
+    return not set(fault.problems) <= {line for line in config.warnings if "_file: " in line}
+
+
+def _load(path: Path, *, secrets: bool) -> Config:
     from watcher.channels import OPTIONS
     from watcher.query import compile_query
 
-    return load(path or config_path(), OPTIONS, os.environ, check_query=compile_query)
+    return load(path, OPTIONS, os.environ, check_query=compile_query, secrets=secrets)
 
 
 def has_config() -> bool:

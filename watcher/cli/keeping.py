@@ -350,7 +350,7 @@ def capture(url: str, to: Path) -> int:
     from watcher.cli.captures import fetch, write_case
 
     set_up_log(default="error")
-    config = read_config()
+    config = read_config(secrets="://" in url)
     if "://" in url:
         body, label = fetch(config, url)
     else:

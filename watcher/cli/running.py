@@ -57,13 +57,13 @@ def _run() -> int:
 
     set_up_log()
     path = config_path()
-    config = read_config(path)
+    config = read_config(path, secrets=True)
     log.info("daemon_started", config=str(path))
     for warning in config.warnings:
         log.warning("config_warned", warning=warning)
 
     async def live() -> int:
-        return await Daemon(config, reload=lambda: read_config(path)).run()
+        return await Daemon(config, reload=lambda: read_config(path, secrets=True)).run()
 
     with event_loop() as runner:
         return runner.run(live())
@@ -88,7 +88,7 @@ def once(sources: tuple[str, ...], due: bool, json_: bool) -> int:
     from watcher.daemon import Daemon
 
     set_up_log(default="error")
-    config = read_config()
+    config = read_config(secrets=True)
     for name in sources:
         config.source(name)
     out = console(stderr=json_)

@@ -218,7 +218,7 @@ def test_channel(name: str) -> int:
     Examples:
       watcher test-channel me
     """
-    config = read_config()
+    config = read_config(secrets=True)
     options = config.channel(name)
     now = datetime.now(UTC)
     letter = Letter(

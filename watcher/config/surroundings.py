@@ -23,6 +23,8 @@ class Surroundings(Value, frozen=True, kw_only=True):
     """Raises ``QueryError`` for a query that is none; given by whoever knows the language."""
     open_to_others: bool = False
     """Whether group or others may read the file."""
+    needs_secrets: bool = True
+    """Whether a secret that cannot be had is a fault; else only a warning."""
 
     def __repr__(self) -> str:
         return f"Surroundings({self.file!r})"  # the environment may hold secrets
