@@ -78,6 +78,7 @@ def restore(file: Path) -> int:
     """
     from watcher.store import Lock
     from watcher.store.care import bring_up_to_date, settle, verify_backup
+    from watcher.store.connection import own_like
 
     config = read_config()
     database = Path(config.watcher.database)
@@ -88,6 +89,7 @@ def restore(file: Path) -> int:
     try:
         papers = verify_backup(file)
         fresh = _copy_beside(file, database)
+        own_like(fresh, database if database.exists() else database.parent)
         aside = None
         if database.exists():
             settle(database)
@@ -108,6 +110,10 @@ def restore(file: Path) -> int:
         out.print(f"and brought it to this version ({', '.join(steps)})")
     if aside is not None:
         out.print(f"the database that was there is now {escape(str(aside))}")
+    else:
+        out.print(
+            f"there was none at {escape(str(database))}; is STATE_DIRECTORY set as the service's?"
+        )
     return 0
 
 
