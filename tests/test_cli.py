@@ -142,6 +142,17 @@ def test_every_verb_shows_examples_that_it_would_take(capsys, path):
         _take(cli, args)
 
 
+@pytest.mark.parametrize("path", [(), *_commands(cli)], ids=" ".join)
+def test_a_file_that_cannot_be_read_is_no_wrong_usage(path):
+    command = cli
+    for name in path:
+        command = command.get_command(click.Context(command), name)
+    verbs = ("init", "backup", "restore", "archive", "demo", "digest")  # they write there, or check
+    for param in command.params:
+        if isinstance(param.type, click.Path) and ("-c" in param.opts or path[0] not in verbs):
+            assert not param.type.readable, param.name
+
+
 def test_an_example_with_a_wrong_option_would_be_found():
     with pytest.raises(click.UsageError):
         _take(cli, ["deliveries", "--sate", "dead"])

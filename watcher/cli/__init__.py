@@ -112,7 +112,7 @@ class Verbs(click.Group):
     "-c",
     "--config",
     "config_path",
-    type=click.Path(),
+    type=click.Path(readable=False),
     help="The config.toml to use (default: $WATCHER_CONFIG, ./config.toml, "
     "$XDG_CONFIG_HOME/watcher/, /etc/watcher/).",
 )

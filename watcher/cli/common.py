@@ -35,7 +35,9 @@ as_json = click.option("--json", "json_", is_flag=True, help="Print JSON, comple
 def config_options(command: F) -> F:
     """``-c`` and ``-v`` after the verb too, where people write them."""
 
-    @click.option("-c", "--config", "config_path", type=click.Path(), help="The config.toml.")
+    @click.option(
+        "-c", "--config", "config_path", type=click.Path(readable=False), help="The config.toml."
+    )
     @click.option("-v", "--verbose", count=True, help="Say more; twice for debugging.")
     @click.pass_context
     @functools.wraps(command)

@@ -49,7 +49,7 @@ class Moment(click.ParamType[datetime]):
 
 
 @click.command()
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, readable=False))
 @click.option("--url", help="Where the page is from: it may tell what the page lists.")
 @click.option("--at", type=Moment(), help="When it was saved (default: the file's time).")
 @as_json
@@ -110,7 +110,9 @@ def read_file(path: Path, *, url: str | None, at: datetime | None) -> Snapshot:
 
 
 @click.command("import")
-@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
+@click.argument(
+    "paths", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True, readable=False)
+)
 @click.option("--at", type=Moment(), help="When they were saved (default: each file's time).")
 @click.option("--source", default="import", show_default=True, help="Under which source's name.")
 @as_json

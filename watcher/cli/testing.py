@@ -42,14 +42,26 @@ _SHOWN = 10
     "-c",
     "--config",
     "other",
-    type=click.Path(path_type=Path),
+    type=click.Path(path_type=Path, readable=False),
     help="Another config.toml: its rules, before the history there is.",
 )
 @click.option("-v", "--verbose", count=True, expose_value=False, help="Accepted, as everywhere.")
 @click.option("--since", type=Moment(), help="Speak of the time from then on.")
-@click.option("--series", type=click.Path(path_type=Path), help="A CSV of foreign counts instead.")
-@click.option("--learn", type=click.Path(path_type=Path), help="A CSV to learn from before it.")
-@click.option("--alerts", type=click.Path(path_type=Path), help="Where --series writes its alerts.")
+@click.option(
+    "--series",
+    type=click.Path(path_type=Path, readable=False),
+    help="A CSV of foreign counts instead.",
+)
+@click.option(
+    "--learn",
+    type=click.Path(path_type=Path, readable=False),
+    help="A CSV to learn from before it.",
+)
+@click.option(
+    "--alerts",
+    type=click.Path(path_type=Path, readable=False),
+    help="Where --series writes its alerts.",
+)
 @as_json
 def backtest(
     names: tuple[str, ...],
