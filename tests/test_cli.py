@@ -305,6 +305,42 @@ def test_once_remembers_and_a_second_time_changes_nothing(capsys, config):
     assert after["checks"] == {"ok": 2, "unchanged": 2, "failed": 0, "quarantined": 0}
 
 
+CHANNELS = """
+channels = ["here"]
+known = "tell"
+[channel.here]
+type = "console"
+"""
+
+
+def test_once_says_nothing_of_a_baseline_that_was_told(capsys, config):
+    config.write_text(config.read_text() + CHANNELS)
+    code, out, _ = call(capsys, "once", "-c", config)
+    assert code == 0
+    assert "changes to tell" in out
+    assert "told to nobody" not in out
+
+
+def test_once_keeps_messages_to_the_console_out_of_its_json(capsys, config):
+    config.write_text(config.read_text() + CHANNELS)
+    code, out, err = call(capsys, "once", "--json", "-c", config)
+    assert code == 0
+    assert {visit["outcome"] for visit in json.loads(out)} == {"ok"}
+    assert "New" in err
+
+
+def test_once_counts_messages_not_attempts(capsys, config):
+    (config.parent / "mail").write_text("no maildir")
+    mail = CHANNELS.replace('"console"', '"maildir"\npath = "mail"')
+    retries = '[delivery]\nretry = ["0s", "0s", "0s", "5m"]\n'
+    config.write_text(config.read_text() + mail + retries)
+    code, out, _ = call(capsys, "once", "-c", config)
+    waiting = json.loads(call(capsys, "deliveries", "--json", "-c", config)[1])
+    assert code == 75
+    assert {message["attempts"] for message in waiting} == {3}
+    assert f"0 messages sent, {len(waiting)} failed" in out
+
+
 def test_once_due_does_nothing_when_nothing_is_due(capsys, config):
     call(capsys, "once", "-c", config)
     code, out, _ = call(capsys, "once", "--due", "-c", config)

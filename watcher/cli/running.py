@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import sys
 from pathlib import Path
 
 import click
@@ -97,7 +99,10 @@ def once(sources: tuple[str, ...], due: bool, json_: bool) -> int:
     async def live() -> tuple[Checked, ...]:
         return await daemon.once(sources or None, due_only=due)
 
-    with event_loop() as runner:
+    with contextlib.ExitStack() as inside:
+        if json_:  # what a console channel prints is no part of the JSON
+            inside.enter_context(contextlib.redirect_stdout(sys.stderr))
+        runner = inside.enter_context(event_loop())
         daemon = Daemon(config, on_checked=show)
         done = runner.run(live())
     sent = daemon.delivered
@@ -107,11 +112,11 @@ def once(sources: tuple[str, ...], due: bool, json_: bool) -> int:
         pass  # what ended in time has been said
     elif not done:
         out.print("nothing is due" if due else "no source is configured")
-    elif any(checked.baseline and not checked.told for checked in done):
+    elif known := sum(checked.known for checked in done if checked.baseline):
         out.print(
-            "\nThe first visit of a source is its baseline: what is there is remembered and told "
-            'to nobody.\nSee it with `watcher papers`; a rule with [bold]known = "tell"[/] tells '
-            "what is there already."
+            f"\nThe first visit of a source is its baseline: the {count(known)} changes known from "
+            "the start are told to nobody.\nSee them with `watcher events --all`; a rule with "
+            '[bold]known = "tell"[/] tells what is there already.'
         )
     if sent != Report() and not json_:
         bad = f", [red]{sent.failed + sent.dead} failed[/]" if not sent.ok else ""
