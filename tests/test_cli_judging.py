@@ -382,6 +382,9 @@ def test_another_config_is_tried_on_the_same_history(loaded, demo, call):
         (["--alerts", "out.csv"], 2, "--series"),
         (["--series", "nothing.csv", "--alerts", "out.csv"], 1, "nothing.csv"),
         (["--since", "yesterday"], 2, "is no time"),
+        (["--since", "2999-01-01"], 2, "future"),
+        (["--series", "nothing.csv", "--alerts", "o.csv", "--rule", "rising"], 2, "--rule"),
+        (["--series", "nothing.csv", "--alerts", "o.csv", "--since", "2026-01-01"], 2, "--since"),
     ],
 )
 def test_a_question_that_cannot_be_answered_says_why(call, args, code, said):
@@ -400,6 +403,24 @@ def test_foreign_series_need_no_config(call, tmp_path, monkeypatch):
     (alert,) = csv.DictReader((tmp_path / "alerts.csv").read_text().splitlines())
     assert list(alert) == ["paper_id", "alerted_at", "kind", "upvotes", "multiplier"]
     assert (alert["paper_id"], alert["kind"], alert["upvotes"]) == ("p300", "rising", "300")
+
+
+@pytest.mark.parametrize("alerts", ["counts.csv", "./counts.csv", "learn.csv", "link.csv"])
+def test_alerts_never_go_over_what_is_read(call, tmp_path, monkeypatch, alerts):
+    monkeypatch.chdir(tmp_path)
+    for name in ("counts.csv", "learn.csv"):
+        (tmp_path / name).write_text("paper_id,observed_at,upvotes,listed_at\n")
+    (tmp_path / "link.csv").symlink_to("counts.csv")
+    args = ("--series", "counts.csv", "--learn", "learn.csv", "--alerts", alerts)
+    code, _, err = call("backtest", *args)
+    assert code == 2
+    assert "write over" in err
+    assert "paper_id" in (tmp_path / "counts.csv").read_text()
+
+
+def test_a_series_that_is_not_there_is_told_in_plain_words(call):
+    code, _, err = call("backtest", "--series", "x.csv", "--alerts", "out.csv")
+    assert (code, err) == (1, "watcher: x.csv: cannot be read: No such file or directory\n")
 
 
 # --- the documentation ------------------------------------------------------------------------
