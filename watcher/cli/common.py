@@ -24,7 +24,7 @@ from rich.table import Table
 from watcher import telemetry
 from watcher.clock import span
 from watcher.config import Config, find, load
-from watcher.errors import ConfigError, WatcherError
+from watcher.errors import ConfigError
 from watcher.store import Records, open_records
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -129,10 +129,16 @@ def set_up_log(*, default: str = "info") -> None:
     telemetry.configure(level=level)
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Whoever read our output has had enough; rich would call that a failure."""
+        raise BrokenPipeError
+
+
 def console(*, stderr: bool = False) -> Console:
     """Where tables and colours go; plain when it is no terminal."""
     to_file = not (sys.stderr if stderr else sys.stdout).isatty()
-    return Console(
+    return _Console(
         stderr=stderr, highlight=False, soft_wrap=to_file, width=WIDE if to_file else None
     )
 
@@ -186,12 +192,7 @@ def count(value: int | None) -> str:
     return "–" if value is None else f"{value:,}"
 
 
-def fail(message: str, code: int = 1) -> None:
-    """Print an error and leave."""
-    click.echo(f"watcher: {message}", err=True)
-    sys.exit(code)
-
-
-def describe(exc: WatcherError) -> str:
-    """An error as one line."""
-    return " ".join(str(exc).split())
+def tell_cut(out: Console, shown: int, total: int) -> None:
+    """Say that a list shows only a part."""
+    if total > shown:
+        out.print(f"… {count(shown)} of {count(total)}; --limit shows more")
