@@ -302,6 +302,51 @@ def test_rules_show_what_they_ask_and_what_they_told(loaded, call, demo):
     assert "Usual votes" in out
 
 
+def test_rules_say_only_what_they_tell(small, call):
+    config = small(
+        {
+            "first": 'events = ["new"]',
+            "climbing": 'events = ["rising"]\nmin_upvotes = 30',
+            "again": 'events = ["resurging"]',
+        },
+        seen(0, 1),
+    )
+    lines = call("rules", config=config)[1].splitlines()
+    asked = {rule: lines[lines.index(next(x for x in lines if x.startswith(rule))) + 1].strip()
+             for rule in ("first", "climbing", "again")}  # fmt: skip
+    assert asked == {
+        "first": "new at first sight",
+        "climbing": "from 30 votes · rising from surely 2 × the usual",
+        "again": "resurging when an old paper gains votes again",
+    }
+
+
+def test_times_for_people_say_their_zone(call, demo):
+    _, _, kind, _, paper, _, _ = stored(demo, "not e.known")[-1]
+    assert "at (UTC)" in call("events")[1]
+    assert re.search(
+        rf"\d\d:\d\d UTC {event[2].removeprefix('paper.')}", call("paper", event[4])[1]
+    )
+    assert "promised (UTC)" in call("deliveries")[1]
+
+
+def test_a_list_says_how_much_of_it_is_shown(call, loaded):
+    matching = len(loaded("papers", "model"))
+    assert f"… 20 of {matching}; --limit shows more" in call("papers", "model")[1]
+    assert f"… 3 of {matching}; --limit shows more" in call("papers", "model", "--limit", 3)[1]
+    assert "--limit" not in call("papers", "model", "--limit", matching)[1]
+    assert "… 20 of " in call("papers")[1]
+    sent = len(loaded("deliveries", "--state", "sent"))
+    assert f"… 2 of {sent}; --limit" in call("deliveries", "--state", "sent", "--limit", 2)[1]
+    assert "--limit" not in call("deliveries", "--channel", "me", "--limit", sent + 9)[1]
+
+
+def test_a_paper_is_found_by_its_name_at_arxiv(call, demo):
+    paper = stored(demo, "not e.known")[0][4]
+    for name in (f"arXiv:{paper}", f"ARXIV:{paper}v2", f"https://arxiv.org/abs/{paper}"):
+        assert call("paper", name)[0] == 0, name
+
+
 def test_a_budget_shows_the_thresholds_it_learnt_and_what_matched_lately(small, loaded, call):
     now = datetime.now(UTC).replace(microsecond=0)
     fakes = [
