@@ -324,9 +324,8 @@ def test_rules_say_only_what_they_tell(small, call):
 def test_times_for_people_say_their_zone(call, demo):
     _, _, kind, _, paper, _, _ = stored(demo, "not e.known")[-1]
     assert "at (UTC)" in call("events")[1]
-    assert re.search(
-        rf"\d\d:\d\d UTC {event[2].removeprefix('paper.')}", call("paper", event[4])[1]
-    )
+    said = rf"\d\d:\d\d UTC {kind.removeprefix('paper.')}"
+    assert re.search(said, call("paper", paper)[1])
     assert "promised (UTC)" in call("deliveries")[1]
 
 
