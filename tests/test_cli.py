@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import itertools
 import json
+import os
 import shlex
 import subprocess
 import sys
@@ -482,6 +483,18 @@ def test_run_visits_on_schedule_stops_on_sigterm_and_lets_nobody_else_in(config)
     finally:
         daemon.kill()
         daemon.wait()
+
+
+def test_once_visits_all_although_its_reader_is_gone(capsys, config):
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, "-m", "watcher", "once", "-c", config],
+        stdout=writing, stderr=subprocess.PIPE, check=False, timeout=60,
+    )  # fmt: skip
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert json.loads(call(capsys, "stats", "--json", "-c", config)[1])["checks"]["ok"] == 2
 
 
 def test_ctrl_c_in_an_import_leaves_whole_files_and_can_be_resumed(config, tmp_path):

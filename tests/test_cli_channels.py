@@ -78,8 +78,17 @@ async def test_a_channel_that_the_config_keeps_off_cannot_be_enabled(tmp_path):
     open_records(tmp_path / "w.db", create=True, migrate=True).close()
     code, out, err = await verb(tmp_path, "channels", "enable", "box")
     assert (code, out) == (1, "")
-    assert err == "watcher: [channel.box] has enabled = false: the config keeps it off\n"
+    assert err == "watcher: [channel.box] has enabled = false in the config; set it to true\n"
     assert (await verb(tmp_path, "channels", "enable", "mail"))[0] == 0
+
+
+async def test_a_preview_in_a_template_that_is_not_there_says_so(tmp_path):
+    text = CONFIG.format(port=25) + 'template = "none.html"\n'
+    (tmp_path / "config.toml").write_text(text)
+    open_records(tmp_path / "w.db", create=True, migrate=True).close()
+    code, out, err = await verb(tmp_path, "digest", "preview", "mail", "--html", "o.html")
+    assert (code, out) == (78, "")
+    assert f"there is no file {tmp_path / 'none.html'}" in err
 
 
 def owed_lines(home):

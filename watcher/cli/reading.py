@@ -158,7 +158,7 @@ def import_(paths: tuple[Path, ...], at: datetime | None, source: str, json_: bo
             try:
                 snapshot = read_file(path, url=None, at=at, latest=latest)
             except (ParseError, OSError) as exc:
-                errors.append({"file": str(path), "error": plain(exc)})
+                errors.append({"file": str(path), "error": plain(exc).removeprefix(f"{path}: ")})
                 progress.advance(task)
                 continue
             # One file is one transaction: Ctrl-C leaves whole files only.

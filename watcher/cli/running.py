@@ -112,10 +112,10 @@ def once(sources: tuple[str, ...], due: bool, json_: bool) -> int:
         pass  # what ended in time has been said
     elif not done:
         out.print("nothing is due" if due else "no source is configured")
-    elif known := sum(checked.known for checked in done if checked.baseline):
+    elif any(checked.baseline and checked.known for checked in done):
         out.print(
-            f"\nThe first visit of a source is its baseline: the {count(known)} changes known from "
-            "the start are told to nobody.\nSee them with `watcher events --all`; a rule with "
+            "\nThe first visit of a source is its baseline: what is known from the start is "
+            "remembered and told to nobody.\nSee it with `watcher events --all`; a rule with "
             '[bold]known = "tell"[/] tells what is there already.'
         )
     if sent != Report() and not json_:
@@ -136,6 +136,11 @@ class _Lines:
         self._total = total
 
     def show(self, checked: Checked) -> None:
+        """Print it; a reader that is gone does not keep the other sources from being visited."""
+        with contextlib.suppress(BrokenPipeError):
+            self._print(checked)
+
+    def _print(self, checked: Checked) -> None:
         self._done += 1
         name = f"[bold]{escape(checked.target)}[/]"
         if checked.outcome is CheckOutcome.FAILED:

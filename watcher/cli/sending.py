@@ -34,7 +34,7 @@ from watcher.cli.common import (
 from watcher.cli.reading import Moment
 from watcher.config import ChannelOptions, Config
 from watcher.config.values import BadValue
-from watcher.errors import SendError, UnknownName, WatcherError
+from watcher.errors import ConfigError, SendError, UnknownName, WatcherError
 from watcher.identity import digest_of
 from watcher.model import Letter, Message, MessageState
 from watcher.plain import render_text
@@ -169,9 +169,8 @@ def enable(name: str) -> int:
       watcher channels enable slack
     """
 
-    channel = next((c for c in read_config().channels if c.name == name), None)
-    if channel is not None and not channel.enabled:
-        raise WatcherError(f"[channel.{name}] has enabled = false: the config keeps it off")
+    if any(c.name == name and not c.enabled for c in read_config().channels):
+        raise WatcherError(f"[channel.{name}] has enabled = false in the config; set it to true")
 
     def switch(records: Records, now: datetime) -> None:
         records.standing.enable(name, now)
@@ -451,7 +450,11 @@ def preview(name: str, html_file: Path | None, at: datetime | None, json_: bool)
 
 
 def _template_of(config: Config, name: str) -> Path | None:
-    return config.channel(name).template
+    """The template of a channel's mails. Raises ConfigError when it is not there."""
+    template = config.channel(name).template
+    if template is not None and not template.is_file():
+        raise ConfigError(f"[channel.{name}] template: there is no file {template}")
+    return template
 
 
 @click.command("webhook-listen")
