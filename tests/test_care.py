@@ -452,3 +452,35 @@ class QuickClock(SystemClock):
 
     async def sleep(self, seconds):
         await asyncio.sleep(min(seconds, 0.2))
+
+
+# --- clocks and channels on a bad day --------------------------------------------------------
+
+
+async def test_what_was_done_by_a_clock_that_was_ahead_is_done_again(tmp_path):
+    async with cared(tmp_path, "[backup]\n") as keeping:
+        future = NOW + timedelta(days=700)
+        chores = ("backup", "prune", "quick-check", "ask-api")
+        for chore in chores:
+            await keeping.app.store.write(lambda r, chore=chore: r.care.done(chore, future, ""))
+        await keeping._nightly()
+        await keeping._weekly()
+        await keeping._ask_api()
+        for chore in chores:
+            done = await keeping.app.store.read(lambda r, chore=chore: r.care.done_at(chore))
+            assert done == NOW, chore
+
+
+async def test_with_every_channel_disabled_the_watcher_is_not_well(tmp_path):
+    text = '[channel.a]\ntype = "console"\n[channel.b]\ntype = "console"\n'
+    async with cared(tmp_path, text) as keeping:
+        store = keeping.app.store
+        await store.write(lambda r: r.standing.meet(("a", "b"), NOW))
+        for name, well in (("a", True), ("b", False)):
+            await store.write(lambda r, name=name: r.standing.disable(name, NOW, why="410"))
+            keeping.clock.advance(60)
+            await keeping._pulse()
+            assert keeping.health.report(NOW).well is well
+            note = await store.read(lambda r: r.care.note("pulse"))
+            assert f"channel {name} is disabled" in note
+        assert "nobody is told anything" in note

@@ -332,8 +332,11 @@ def test_once_keeps_messages_to_the_console_out_of_its_json(capsys, config):
 
 
 def test_once_counts_messages_not_attempts(capsys, config):
-    (config.parent / "mail").write_text("no maildir")
-    mail = CHANNELS.replace('"console"', '"maildir"\npath = "mail"')
+    mail = CHANNELS.replace(
+        '"console"',
+        '"email"\nsmtp = "smtp://127.0.0.1:9"\nallow_plaintext = true\n'
+        'from = "papers@example.org"\nto = ["ada@example.org", "bo@example.org"]',
+    )
     retries = '[delivery]\nretry = ["0s", "0s", "0s", "5m"]\n'
     config.write_text(config.read_text() + mail + retries)
     code, out, _ = call(capsys, "once", "-c", config)

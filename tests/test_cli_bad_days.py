@@ -93,6 +93,7 @@ def test_numbers_beyond_what_the_store_has_are_a_slip(home, args):
         ("import", ".", "--at", "2199-01-01"),
         ("import", ".", "--source", ""),
         ("import", ".", "--source", "two\nlines"),
+        ("import", ".", "--source", "daily@2026-10-01"),
         ("webhook-listen", "--secret", "abc"),
         ("webhook-listen",),
         ("papers", "-model"),

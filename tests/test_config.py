@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 import tomllib
 from datetime import time, timedelta
 from pathlib import Path
@@ -38,6 +39,7 @@ from watcher.config.lines import find_lines, line_of
 from watcher.config.parsing import ARRAYS, TABLES
 from watcher.errors import ConfigError, QueryError, UnknownName
 from watcher.model import Change, PageKind
+from watcher.query import compile_query
 
 KEY = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
@@ -574,6 +576,24 @@ def test_queries_are_checked_by_whoever_knows_the_language():
     )
 
 
+def test_what_a_query_may_not_mean_draws_a_warning():
+    text = (
+        "[[source]]\nname = 'daily'\nurl = 'https://example.org/papers'\n[[rule]]\nname = 'r'\n"
+        "query = 'source:dayly robot'\nexclude = ['a OR b', 'survey or review', '\"mod*\"']\n"
+    )
+    config = parse(
+        text.encode(), OPTIONS, env={}, folder=Path("/nowhere"), check_query=compile_query
+    )
+    assert [line for line in config.warnings if '[rule "r"]' in line] == [
+        'config.toml:6 [rule "r"] query: no source is called "dayly"; did you mean "daily"?',
+        'config.toml:7 [rule "r"] exclude: or is searched as a word; write OR to join',
+        (
+            'config.toml:7 [rule "r"] exclude: "mod*": * and ? mean nothing inside quotes; '
+            "leave these out"
+        ),
+    ]
+
+
 # ── Lines ─────────────────────────────────────────────────────────────────────────────────
 
 ODD = '''\
@@ -908,12 +928,58 @@ def test_half_a_mail_login_is_used_without_login_and_draws_a_warning():
         ("https://example.org:8443/", False),
         ("http://example.org/", True),
         ("https://example.org:9000/", True),
+        ("https://10.0.0.1/", True),
+        ("https://localhost/", True),
     ],
 )
-def test_webhook_addresses_that_will_be_refused_draw_a_warning(url, warned):
-    text = f"[channel.h]\ntype = 'webhook'\nurl = '{url}'\nsecret_env = 'S'\n"
-    assert any("refused without" in w for w in read(text, S=KEY).warnings) is warned
+@pytest.mark.parametrize("kind", ["webhook", "slack", "discord"])
+def test_addresses_that_will_be_refused_draw_a_warning(kind, url, warned):
+    secret = "secret_env = 'S'\n" if kind == "webhook" else ""
+    text = f"[channel.h]\ntype = '{kind}'\nurl = '{url}'\n{secret}"
+    assert any("url: will be refused" in w for w in read(text, S=KEY).warnings) is warned
     assert not any("refused" in w for w in read(text + "allow_private = true\n", S=KEY).warnings)
+
+
+def test_a_heartbeat_that_will_be_refused_draws_a_warning():
+    for url, warned in (
+        ("https://example.org/x", False),
+        ("http://example.org/x", False),
+        ("http://127.0.0.1:9/x", True),
+        ("https://10.1.2.3/x", True),
+    ):
+        text = f"[alert]\nheartbeat = '{url}'\n"
+        found = [line for line in read(text).warnings if "heartbeat: will be refused" in line]
+        assert bool(found) is warned, url
+        assert not any("refused" in w for w in read(text + "allow_private = true\n").warnings)
+
+
+def test_apprise_without_its_library_draws_a_warning(monkeypatch):
+    text = "[channel.a]\ntype = 'apprise'\nurl = 'json://example.org'\n"
+    assert not any("not installed" in line for line in read(text).warnings)
+    monkeypatch.setitem(sys.modules, "apprise", None)
+    assert any("apprise is not installed; run: pip" in line for line in read(text).warnings)
+
+
+def test_a_folder_is_no_database_and_a_file_no_maildir(tmp_path):
+    (tmp_path / "file").touch()
+    assert "database: is a folder" in only_problem("[watcher]\ndatabase = '.'\n", tmp_path)
+    maildir = "[channel.m]\ntype = 'maildir'\npath = '{}'\n"
+    assert "path: is a file" in only_problem(maildir.format("file"), tmp_path)
+    read("[watcher]\ndatabase = 'file'\n" + maildir.format("."), tmp_path)
+
+
+def test_a_template_where_there_is_no_mail_draws_a_warning(tmp_path):
+    (tmp_path / "t").touch()
+    ignored = "template: is ignored: only mail has one"
+    for kind, warned in (("console", True), ("maildir", False)):
+        text = f"[channel.c]\ntype = '{kind}'\ntemplate = 't'\n"
+        text += "path = 'mail'\n" if kind == "maildir" else ""
+        assert any(ignored in line for line in read(text, tmp_path).warnings) is warned
+
+
+def test_a_source_has_no_sign_in_its_name_that_stands_before_a_followed_day():
+    found = only_problem("[[source]]\nname = 'daily@home'\nurl = 'https://example.org/papers'\n")
+    assert 'name: must not hold "@"' in found
 
 
 def test_what_deserves_a_look_is_a_warning():

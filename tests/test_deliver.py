@@ -743,3 +743,70 @@ async def test_another_config_is_followed_at_once(post):
         assert await here.next_due() == NOW + hours(26)
         await here.live(NOW + hours(27))
         assert (len(old.got), len(new.got), old.closed) == (0, 1, 1)
+
+
+# --- clocks and locks on a bad day ----------------------------------------------------------
+
+
+async def test_a_store_that_is_locked_at_the_start_is_waited_for(post):
+    async def pause(exc):
+        paused.append(str(exc))
+
+    paused = []
+    channel = Obedient("me", on_send=lambda m: here.deliverer.stop())
+    async with post(channel, on_store_error=pause) as here:
+        await here.tell(1)
+        await here.store.close()
+        here.store = Failing(here.path)
+        here.start()
+        here.store.faults = [StoreError("locked"), StoreError("locked")]
+        await here.deliverer.run()
+        assert paused == ["locked", "locked"]
+        assert len(channel.got) == 1
+
+
+async def test_what_a_clock_that_was_ahead_put_off_is_sent_once_it_is_right(post):
+    busy = SendError("answered 429", retry_after=3600.0)
+    channel = Obedient("me", busy)
+    async with post(channel) as here:
+        right = here.clock.now()
+        here.clock.advance(20 * 86_400)
+        await here.tell(1)
+        await here.deliverer.deliver_due()
+        here.clock._now = right
+        assert await here.next_due() > right + timedelta(days=19)
+        seen = await here.deliverer._notice_jump(right + timedelta(days=20))
+        assert seen == right
+        assert await here.deliverer.deliver_due() == Report(sent=1)
+
+
+async def test_a_wait_that_is_meant_is_kept_over_a_start(post):
+    channel = Obedient("me", SendError("answered 429", retry_after=80_000.0))
+    async with post(channel) as here:
+        await here.tell(1)
+        await here.deliverer.deliver_due()
+        due = await here.next_due()
+        await here.deliverer.begin()
+        assert await here.next_due() == due > here.clock.now() + hours(22)
+
+
+async def test_a_message_that_is_sent_again_by_hand_does_not_wait_for_the_channels_rest(post):
+    channel = Obedient("me", SendError("answered 429", retry_after=3600.0))
+    async with post(channel) as here:
+        await here.tell(1)
+        await here.deliverer.deliver_due()
+        (line,) = await here.lines()
+        now = here.clock.now()
+        await here.store.write(lambda r: r.outbox.resend(line.key, now))
+        assert await here.deliverer.deliver_due() == Report(sent=1)
+
+
+async def test_every_channel_of_an_older_config_is_closed(post):
+    first, second, third = (Obedient("me") for _ in range(3))
+    async with post(first) as here:
+        here.deliverer._busy.add("me")
+        await here.deliverer.use(here.plan, {"me": second}, DeliverySettings())
+        await here.deliverer.use(here.plan, {"me": third}, DeliverySettings())
+        assert (first.closed, second.closed) == (0, 0)
+        await here.deliverer._work("me")
+        assert (first.closed, second.closed, third.closed) == (1, 1, 0)

@@ -203,3 +203,23 @@ def test_an_inexact_listing_is_judged_by_the_oldest_age_it_may_have():
     assert vague.age_h == exact.age_h == 0
     assert vague.multiplier < 3 < exact.multiplier
     assert vague.multiplier == 40 / growth.PRIOR.expected(19.0)
+
+
+def look(ago: float, upvotes: int, source: int) -> Look:
+    return Look(at=NOW - int(ago * HOUR), source=source, upvotes=upvotes)
+
+
+def test_a_source_that_lags_behind_another_gains_nothing_by_catching_up() -> None:
+    """Trending has shown 50 all the time (stored once), an API goes from 40 to 44 and 46."""
+    looks = (look(90, 50, 1), look(50, 40, 2), look(26, 44, 2))
+    assert growth.count_at(looks, NOW - DAY) == 44
+    assert growth.held_at(looks, NOW - DAY) == 50
+    whole = msgspec.structs.replace(history(listed_h=100), looks=(*looks, look(0, 49, 2)))
+    assert growth.signals(whole, NOW, baseline=PRIOR).gain_day == -1
+
+
+def test_a_count_of_long_ago_holds_only_where_there_is_no_other() -> None:
+    looks = (look(400, 90, 1), look(30, 40, 2))
+    assert growth.held_at(looks, NOW - DAY) == 40
+    assert growth.held_at(looks[:1], NOW - DAY) == 90
+    assert growth.held_at((), NOW) is None

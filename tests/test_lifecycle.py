@@ -14,11 +14,12 @@ import pytest
 
 from tests import lives
 from tests.servers import FakeClock, Site, silence
+from watcher import telemetry
 from watcher.agenda import Agenda
 from watcher.channels import OPTIONS
 from watcher.config import parse
-from watcher.daemon import Daemon
-from watcher.errors import ConfigError, StoreRefused
+from watcher.daemon import Daemon, Steady
+from watcher.errors import ConfigError, StoreError, StoreRefused
 from watcher.health import Health, State
 from watcher.model import CheckOutcome
 from watcher.store import Lock
@@ -453,3 +454,47 @@ def test_daylight_saving_changes_no_interval(day):
     assert gaps
     assert min(gaps) >= timedelta(minutes=30)
     assert max(gaps) <= timedelta(minutes=35)
+
+
+def test_what_a_clock_leapt_over_is_one_tick():
+    every = Steady(seconds=0.5)
+    now = datetime(2027, 10, 5, tzinfo=UTC)
+    before = now - timedelta(days=365)
+    assert every.get_next_fire_time(before, now) == now + timedelta(seconds=0.5)
+    assert every.get_next_fire_time(now, now) == now + timedelta(seconds=0.5)
+
+
+async def test_a_reload_waits_for_a_store_that_is_locked(tmp_path, monkeypatch):
+    text = '[watcher]\ndatabase = "w.db"\n'
+    daemon = Daemon(parse(text.encode(), OPTIONS, env={}, folder=tmp_path))
+    tried, waited = [], []
+
+    async def reload():
+        tried.append(1)
+        if len(tried) < 3:
+            raise StoreError("locked")
+        done.set()
+
+    async def wait(exc):
+        waited.append(str(exc))
+
+    done = asyncio.Event()
+    monkeypatch.setattr(daemon, "reload", reload)
+    monkeypatch.setattr(daemon, "_wait_for_store", wait)
+    loop = asyncio.create_task(daemon._reload_loop())
+    daemon._reload_asked.set()
+    async with asyncio.timeout(10):
+        await done.wait()
+    loop.cancel()
+    assert (len(tried), waited) == (3, ["locked", "locked"])
+
+
+def test_a_log_that_cannot_be_written_ends_nothing():
+    done = []
+    with contextlib.suppress(OSError), Path("/dev/full").open("w") as full:
+        telemetry.configure(stream=full, json=True)
+        telemetry.log.info("daemon_ready")
+        telemetry.log.error("task_failed", part="x")
+        done.append(1)
+    telemetry.configure()
+    assert done

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.snapshots import NOW, card, hours, snapshot
 from watcher.clock import to_unix
-from watcher.growth import count_at
+from watcher.growth import count_at, held_at
 from watcher.model import PageKind
 from watcher.store import Store, open_records
 
@@ -48,7 +48,7 @@ def visit(records, at, source, shown, *, forget):
             m.moved,
             m.counts,
             count_at(m.history.looks, now),
-            count_at(m.further().looks, now - 86_400),
+            held_at(m.further().looks, now - 86_400),
             bool(m.words),
         )
         for m in met

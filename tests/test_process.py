@@ -1,6 +1,8 @@
 """What a long life asks of Python and the C library, seen from a process of its own."""
 
 import gc
+import os
+import signal
 import subprocess
 import sys
 
@@ -34,3 +36,10 @@ def test_another_c_library_is_left_alone(monkeypatch):
     with process.long_life():
         assert not gc.isenabled()
     assert gc.isenabled()
+
+
+def test_a_hangup_before_anybody_listens_ends_nothing():
+    before = signal.getsignal(signal.SIGHUP)
+    with process.long_life():
+        os.kill(os.getpid(), signal.SIGHUP)
+    assert signal.getsignal(signal.SIGHUP) is before

@@ -108,6 +108,20 @@ def test_what_is_no_list_of_papers_is_refused_by_name(answer: Any, said: str) ->
         read(answer)
 
 
+def test_a_list_of_other_things_is_no_list_of_papers() -> None:
+    issues = [{"id": n, "title": f"Issue {n}", "state": "open"} for n in range(3)]
+    with pytest.raises(ParseError, match="no list of papers"):
+        read(issues)
+
+
+def test_at_dawn_no_summary_is_written_yet_and_the_field_is_shown_all_the_same() -> None:
+    young = {"ai_summary": None, "keywords": (), "github": None, "project": None}
+    young |= {"organization": None, "stars": None}
+    snapshot = read([pages.item_2026(ONE.but(**young)), pages.item_2026(TWO.but(**young))])
+    assert {card.ai_summary for card in snapshot.cards} == {None}
+    assert {"ai_summary", "keywords", "organization"} <= snapshot.shows
+
+
 def test_a_cut_answer_is_never_a_short_list() -> None:
     body = pages.api([pages.item_2026(fake) for fake in pages.fakes(6)])
     for cut in range(2, len(body), 499):

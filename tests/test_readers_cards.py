@@ -306,14 +306,46 @@ def test_what_is_shown_is_printed_fields_only() -> None:
 # --- pages without papers ------------------------------------------------------------------
 
 
-def test_an_empty_daily_page_without_an_island_is_an_empty_list() -> None:
-    snapshot = read(pages.grid_2024([], date(2024, 8, 4), with_island=False))
-    assert (snapshot.cards, snapshot.kind, snapshot.listed_on) == ((), "daily", date(2024, 8, 4))
+@pytest.mark.parametrize(
+    "body",
+    [
+        pages.grid_2024([], date(2024, 8, 4), with_island=False),
+        pages.grid_2026([], date(2026, 10, 2), with_island=False),
+        pages.trending([], with_island=False),
+        pages.grid_2026([ONE], date(2026, 10, 2), with_island=False)
+        .replace(b"<article", b"<div")
+        .replace(b"</article", b"</div"),
+    ],
+)
+def test_a_page_with_neither_island_nor_cards_is_an_error(body: bytes) -> None:
+    """An empty Sunday comes with its island; else nobody could tell it from a redesign."""
+    with pytest.raises(ParseError, match="neither an island nor cards"):
+        read(body)
 
 
-def test_an_empty_trending_page_is_an_error() -> None:
-    with pytest.raises(ParseError, match="trending"):
-        read(pages.trending([], with_island=False))
+def test_an_island_without_papers_above_cards_is_read_by_its_cards() -> None:
+    full = pages.grid_2026([ONE, TWO], date(2026, 10, 2))
+    empty = pages.grid_2026([], date(2026, 10, 2))
+    values = [tag.value for page in (full, empty) if (tag := readers.find(page)) and tag.value]
+    snapshot = readers.parse(full.replace(*values), at=AT)
+    assert (snapshot.reader, len(snapshot.cards)) == (ReaderName.CARDS, 2)
+    assert "the island lists no papers" in snapshot.warnings[0]
+    assert readers.parse(empty, at=AT).cards == ()
+
+
+def test_a_page_that_is_cut_early_is_called_cut_though_it_loads_the_script_of_a_challenge() -> None:
+    body = (
+        b"<!doctype html><html><head><title>Daily Papers - Hugging Face</title>"
+        b"<script src=https://x.edge.sdk.awswaf.com/y/challenge.js></script></head><body>"
+    )
+    with pytest.raises(ParseError, match="cut off before its first paper"):
+        read(body)
+
+
+def test_articles_that_lead_to_no_paper_are_a_foreign_layout() -> None:
+    models = b"<article><h4><a href=/org/model>org/model</a></h4></article>" * 3
+    with pytest.raises(ParseError, match="none of the page's 3 articles leads to a paper"):
+        read(b"<html><body><main>" + models + b"</main></body></html>")
 
 
 @pytest.mark.parametrize(
@@ -378,8 +410,8 @@ def test_a_grid_with_links_to_weeks_and_days_does_not_say_what_it_is() -> None:
 
 
 def test_links_to_searches_and_days_are_no_papers() -> None:
-    body = pages.trending([ONE], with_island=False)
+    body = pages.trending([ONE, TWO], with_island=False)
     body = body.replace(f"/papers/{ONE.id}".encode(), b"/papers?q=moons")
     snapshot = read(body)
-    assert snapshot.cards[0].paper_id is None
+    assert [card.paper_id for card in snapshot.cards] == [None, TWO.id]
     assert "1 cards have no link" in snapshot.warnings[0]

@@ -132,6 +132,8 @@ def test_a_title_may_stand_right_above_its_abstract() -> None:
     "title",
     [
         "Moons?",
+        "Moons Are All You Need.",
+        "Octopus 4",
         "What Do Moons Want, and How Do We Give It to Them?",
         "Never Trust a Moon, Almost Always!",
         "LLM Moon Search",
@@ -175,6 +177,15 @@ def test_an_abstract_in_two_paragraphs_is_one_abstract(second: str, foot: str) -
     first = PAPERS[0].abstract
     dump = f"{HEAD}{ONE.title}\n\n{first}\n\n{second}\n\n{foot}Quiet Engines\n\n{SHORT}"
     assert pairs(read(dump)) == [(ONE.title, f"{first} {second}"), ("Quiet Engines", SHORT)]
+
+
+@pytest.mark.parametrize("foot", ["", "  • 3 authors\n·\nSep 9\n\n"])
+def test_a_short_first_paragraph_of_an_abstract_is_no_title(foot: str) -> None:
+    dump = f"{HEAD}Quiet Engines\n\nWe listen.\n\n{ONE.abstract}\n\n{foot}{ONE.title}\n\n{SHORT}"
+    assert pairs(read(dump)) == [
+        ("Quiet Engines", f"We listen. {ONE.abstract}"),
+        (ONE.title, SHORT),
+    ]
 
 
 def test_a_title_alone_among_others_comes_out() -> None:
@@ -337,6 +348,9 @@ def test_a_markdown_dump_of_the_trending_page_counts_each_paper_once() -> None:
         ("Subscribe to the Moon: A Survey", "prose"),
         ("Trending Papers ranked by GitHub stars activity", "chrome"),
         ("May 29 Moons Were Counted", "prose"),
+        ("Octopus 4", "prose"),
+        ("Janus 7", "prose"),
+        ("7 authors · October 4", "foot"),
         ("Seven authors agree", "prose"),
     ],
 )

@@ -105,6 +105,14 @@ def test_counts_in_other_places_of_an_item_are_not_taken_for_its_own() -> None:
         assert read(body, memo) == read(body)
 
 
+def test_a_paper_that_comes_twice_in_other_words_is_remembered_in_its_own() -> None:
+    first, double, last = FAKES[0], FAKES[0].but(abstract="Now it says this."), FAKES[1]
+    memo = Memo()
+    for listed in ([first, double, last], [double, last], [double, first, last], [first, last]):
+        body = pages.trending(listed)
+        assert read(body, memo) == read(body)
+
+
 def test_a_field_that_only_a_known_item_has_is_shown() -> None:
     props = pages.props_2024(FAKES, date(2024, 8, 1))
     for item in props["dailyPapers"]:

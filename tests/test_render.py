@@ -334,6 +334,13 @@ def test_a_faulty_template_is_named_with_its_fault(tmp_path, source, fault):
     assert fault in str(caught.value)
 
 
+def test_the_line_of_a_fault_is_that_of_the_template(tmp_path):
+    path = tmp_path / "mine.html.j2"
+    path.write_text("<p>\n{% for paper in mail.entries %}\n{{ paper.titel }}\n{% endfor %}</p>")
+    with pytest.raises(ConfigError, match=r"mine\.html\.j2, line 3: .*titel"):
+        check_template(path)
+
+
 def test_a_template_that_cannot_be_read_is_named(tmp_path):
     with pytest.raises(ConfigError, match="cannot be read"):
         check_template(tmp_path / "none.j2")

@@ -297,6 +297,7 @@ def test_followed_authors_and_organisations_stand_in_for_query_and_votes():
     assert kinds(rule, subject(0, authors=("Ada", "Ngo"))) == []
     assert kinds(rule, subject(0, title="zoo")) == []
     assert kinds(rule, subject(50, title="zoo")) == [NEW]
+    assert kinds(compile_rule("r", authors=["Lukasz Dang"]), subject(authors=("Łukasz Đặng",)))
     (decision,) = tell(rule, subject(0, authors=("Ada Ngo",)))
     assert decision.reason == "new: 0 votes · follows Ada Ngo"
 

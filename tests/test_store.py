@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import sqlite3
 import stat
 import subprocess
@@ -238,7 +239,9 @@ def test_the_worst_place_of_a_day_is_remembered_for_those_that_reach_the_top(rec
     ]
 
 
-@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 60)), max_size=30))
+@given(
+    st.lists(st.tuples(st.sampled_from([0, 1, 2, 3, 9, 30, 200]), st.integers(0, 60)), max_size=30)
+)
 def test_thinned_histories_give_the_same_count_as_whole_ones(tmp_path_factory, steps):
     """The hot path reads few looks; what it reads must not change what a signal sees."""
     path = tmp_path_factory.mktemp("thin") / "w.db"
@@ -253,6 +256,10 @@ def test_thinned_histories_give_the_same_count_as_whole_ones(tmp_path_factory, s
             thin = growth.count_at(met.history.looks, now)
             full = growth.count_at((*whole.looks, met.history.looks[-1]), now)
             assert thin == full
+            for back in (now - growth.DAY, now - 2 * growth.DAY):
+                assert growth.held_at(met.further().looks, back) == growth.held_at(
+                    whole.looks, back
+                )
 
 
 # --- refusing ------------------------------------------------------------------------------
@@ -495,3 +502,35 @@ def test_what_304s_saved_is_known_though_the_process_saw_no_page(tmp_path):
             records.care.add_to_ledger(hour, Ledger(host="a.example", **counts))
         (line,) = records.care.ledger(datetime.fromtimestamp(0, UTC))
         assert (line.bytes_read, line.bytes_saved) == (3000, 4500)
+
+
+def test_a_checkpoint_that_was_cut_short_is_no_damage(tmp_path):
+    """A kill, or a disk that is full at the end: the first page is written back, the file has not
+    grown yet. With its log it is sound."""
+    path, copy = tmp_path / "w.db", tmp_path / "copy.db"
+    with open_records(path, create=True, migrate=True) as records:
+        source = records.sources.id_of("a")
+        meet(records, source, *(card(number) for number in range(400)))
+        log = path.with_name("w.db-wal").read_bytes()
+        copy.write_bytes(path.read_bytes())
+        records.conn.execute("pragma wal_checkpoint(truncate)")
+        first = path.read_bytes()[:4096]
+    copy.with_name("copy.db-wal").write_bytes(log)
+    with copy.open("r+b") as file:
+        file.write(first)
+    assert copy.stat().st_size < int.from_bytes(first[28:32], "big") * 4096
+    with open_records(copy, migrate=True) as records:
+        assert records.papers.count()[0] == 400
+
+
+@pytest.mark.parametrize("which", ["w.db", "w.db-wal"])
+async def test_a_file_that_is_taken_away_from_under_the_store_is_noticed(tmp_path, which):
+    path = tmp_path / "w.db"
+    store = Store(path, lambda: open_records(path, create=True, migrate=True))
+    await store.write(lambda r: r.sources.id_of("a"))
+    await store.write(lambda r: r.sources.id_of("b"))
+    shutil.copy(tmp_path / which, tmp_path / "other")
+    (tmp_path / "other").replace(tmp_path / which)
+    with pytest.raises(StoreRefused, match="removed or replaced"):
+        await store.write(lambda r: r.sources.id_of("c"))
+    await store.close()

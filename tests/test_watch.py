@@ -10,6 +10,7 @@ import pytest
 from tests import pages
 from tests.conftest import SHARED, needs_shared
 from tests.servers import FakeClock, Site, conditional, packed, page
+from watcher import readers
 from watcher.agenda import Target
 from watcher.fetch import Fetcher, FetchOptions
 from watcher.model import Change, CheckOutcome, EventType, PageKind
@@ -245,3 +246,95 @@ def _conditional(body, etag, kind):
         return await page(body, headers=headers)(request, writer)
 
     return behave
+
+
+# --- what must not pass for a quiet page --------------------------------------------------------
+
+
+def without_papers(body):
+    """The page with an island that says nothing."""
+    tag = readers.find(body)
+    return body.replace(tag.value, b"{}")
+
+
+async def test_cards_beside_an_island_that_says_nothing_are_read_at_every_visit(tmp_path):
+    shown = pages.fakes(8)
+    answers = [page(without_papers(pages.trending(shown[:n]))) for n in (6, 7, 8)]
+    async with Site(answers) as site, app_on(tmp_path / "w.db") as app:
+        for hours in range(3):
+            checked = await check(app, target(site), NOW + timedelta(hours=hours))
+            assert (checked.outcome, checked.cards) == (CheckOutcome.OK, 6 + hours)
+
+
+async def test_a_trending_page_without_its_first_papers_makes_nobody_enter_the_top(tmp_path):
+    old = {"submitted": NOW - timedelta(days=9), "opened": NOW - timedelta(days=9)}
+    shown = [fake.but(upvotes=300 - n, **old) for n, fake in enumerate(pages.fakes(40))]
+    rule = compile_rule("all", events=(Change.RESURGING,))
+    climbed = [shown[30], *shown[:30], *shown[31:]]
+    bodies = [shown, shown[9:], shown, climbed]
+    answers = [page(pages.trending(body)) for body in bodies]
+    async with Site(answers) as site, app_on(tmp_path / "w.db", rule) as app:
+        told = [
+            (await check(app, target(site), NOW + timedelta(hours=hours))).told
+            for hours in range(len(bodies))
+        ]
+        assert told == [0, 0, 0, 1]
+
+
+async def test_another_page_under_the_name_of_a_source_begins_anew(tmp_path):
+    mine, others = pages.fakes(10, seed=1), pages.fakes(20, seed=2)[10:]
+    rule = compile_rule("all", events=(Change.NEW,))
+    first = Site(conditional(pages.trending(mine)))
+    second = Site(conditional(pages.trending(others)))
+    async with first, second:
+        async with app_on(tmp_path / "w.db", rule) as app:
+            assert (await check(app, target(first), NOW)).outcome is CheckOutcome.OK
+        async with app_on(tmp_path / "w.db", rule) as app:
+            moved = await check(app, target(second), NOW + timedelta(hours=1))
+            assert (moved.outcome, moved.told, moved.known) == (CheckOutcome.OK, 0, 10)
+            assert moved.baseline
+            assert "if-none-match" not in second.pages[0].headers
+        async with app_on(tmp_path / "w.db", rule) as app:
+            same = await check(app, target(second), NOW + timedelta(hours=2))
+            assert same.outcome is CheckOutcome.UNCHANGED
+
+
+async def test_a_week_by_its_cards_says_nothing_of_the_age_of_its_papers(tmp_path):
+    body = pages.grid_2026(pages.fakes(9), with_island=False)
+    async with Site(page(body)) as site, app_on(tmp_path / "w.db") as app:
+        await check(app, target(site, "/papers/week/2026-W41", "week"), NOW)
+        papers = await app.store.read(lambda r: r.papers.latest())
+        assert len(papers) == 9
+        assert {paper.listed_at for paper in papers} == {None}
+
+
+async def test_a_fall_on_a_page_that_stands_still_is_believed_at_the_third_look(tmp_path):
+    shown = [fake.but(upvotes=100) for fake in pages.fakes(10)]
+    fallen = [shown[0].but(upvotes=40), *shown[1:]]
+    before, after = (
+        conditional(pages.trending(shown)),
+        conditional(pages.trending(fallen), etag='"v2"'),
+    )
+    async with Site([before, *[after] * 4]) as site, app_on(tmp_path / "w.db") as app:
+        outcomes, votes = [], []
+        for hours in range(5):
+            checked = await check(app, target(site), NOW + timedelta(hours=hours))
+            outcomes.append(checked.outcome.value)
+            row = await app.store.read(lambda r: r.papers.find(shown[0].id))
+            paper = await app.store.read(lambda r, row=row: r.papers.get(row))
+            votes.append(paper.upvotes)
+        assert votes == [100, 100, 100, 40, 40]
+        assert outcomes == ["ok", "ok", "ok", "ok", "unchanged"]
+
+
+async def test_a_site_that_never_says_that_its_page_changed_is_asked_for_it_once_a_day(tmp_path):
+    shown = pages.fakes(9)
+    always = conditional(pages.trending(shown[:5])), conditional(pages.trending(shown))
+    async with Site([always[0], *[always[1]] * 4]) as site, app_on(tmp_path / "w.db") as app:
+        cards = []
+        for hours in (0, 8, 16, 25, 33):
+            checked = await check(app, target(site), NOW + timedelta(hours=hours))
+            cards.append((checked.outcome.value, checked.cards))
+        assert cards == [
+            ("ok", 5), ("unchanged", 5), ("unchanged", 5), ("ok", 9), ("unchanged", 9)
+        ]  # fmt: skip

@@ -117,8 +117,9 @@ class Replay:
         subjects: list[Subject] = []
         trending: frozenset[int] = frozenset()
         if check.outcome is CheckOutcome.OK:
-            ranked, rows = self._page(check.source, to_unix(now))
-            trending = frozenset({check.source}) if ranked else frozenset()
+            ranked, rows, before = self._page(check.source, to_unix(now))
+            if ranked and growth.keeps_its_top(before, rows):
+                trending = frozenset({check.source})
             subjects = self._on_page(check, rows, ranked=ranked)
         on_page = {subject.paper.row for subject in subjects}
         subjects += self._ripened(target, check, on_page)
@@ -139,11 +140,15 @@ class Replay:
         papers = {subject.paper.row: subject.paper for subject in subjects} if decisions else {}
         return tuple(Told(at=now, decision=d, paper=papers[d.paper]) for d in decisions)
 
-    def _page(self, source: int, now: int) -> tuple[bool, list[int]]:
-        """Whether the page's order was a rank, and its papers."""
+    def _page(self, source: int, now: int) -> tuple[bool, list[int], list[int]]:
+        """Whether the page's order was a rank, its papers, and those of a ranked page before."""
         orders = self._orders.get(source, [])
         found = bisect_right(orders, now, key=lambda order: order[0])
-        return (orders[found - 1][1], orders[found - 1][2]) if found else (False, [])
+        if not found:
+            return False, [], []
+        at, ranked, rows = orders[found - 1]
+        before = orders[found - 2] if found > 1 and at == now else orders[found - 1]
+        return ranked, rows, before[2] if before[1] else []
 
     def _on_page(self, check: PastCheck, rows: list[int], *, ranked: bool) -> list[Subject]:
         now = to_unix(check.at)

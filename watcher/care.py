@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
@@ -31,7 +31,7 @@ from watcher.model import EventType
 from watcher.notices import tell
 from watcher.politeness import HostLedger
 from watcher.schedule import instant_of
-from watcher.store import Records
+from watcher.store import ChannelState, Records
 from watcher.store.care import Ledger, Pruned, Spans, quick_check, write_backup
 from watcher.telemetry import log
 from watcher.visit import App
@@ -242,14 +242,23 @@ class Care:
         if not self._is_time("pulse", PULSE):
             return
         now = self._clock.now()
-        report = msgspec.json.encode(self._health.report(now)).decode()
-        await self._app.store.write(lambda r: r.care.done("pulse", now, report))
         states = await self._app.store.read(lambda r: r.standing.all())
         for state in states:
             line = None
             if state.disabled and not state.by_hand:
                 line = f"channel {state.name} is disabled: {state.disabled_why or 'it failed'}"
             self._health.worry(f"channel {state.name}", line)
+        self._health.mute(self._unheard(states))
+        report = msgspec.json.encode(self._health.report(now)).decode()
+        await self._app.store.write(lambda r: r.care.done("pulse", now, report))
+
+    def _unheard(self, states: Sequence[ChannelState]) -> str | None:
+        """Why nobody can be told anything any more; None while somebody can."""
+        off = {state.name for state in states if state.disabled and not state.by_hand}
+        enabled = {channel.name for channel in self.config.channels if channel.enabled}
+        if not enabled or not enabled <= off:
+            return None
+        return "every channel is disabled, nobody is told anything: `watcher channels` says why"
 
     async def _book(self) -> None:
         """Write what was asked of each host since the last time into the ledger."""
@@ -299,14 +308,15 @@ class Care:
             await self._prune()
 
     async def _is_due(self, chore: str) -> bool:
-        """Whether a nightly chore was not done since its hour last came."""
+        """Whether a nightly chore was not done since its hour last came. What a clock that was
+        ahead did in the future does not count."""
         now = self._clock.now()
         done, papers = await self._app.store.read(
             lambda r: (r.care.done_at(chore), r.papers.first_seen(0))
         )
         if done is None:
             return papers is not None
-        return done < last_instant(self.config, now)
+        return done < last_instant(self.config, now) or done > now
 
     async def _back_up(self) -> None:
         now = self._clock.now()
@@ -350,7 +360,7 @@ class Care:
     async def _weekly(self) -> None:
         done = await self._app.store.read(lambda r: r.care.done_at("quick-check"))
         now = self._clock.now()
-        due = done is None or now - done >= CHECK_EVERY
+        due = done is None or not timedelta(0) <= now - done < CHECK_EVERY
         if not due and not self._doubted:
             return
         finding = await in_thread(lambda: quick_check(self._app.store.path))
@@ -383,7 +393,7 @@ class Care:
         """Hold yesterday's list against the API, once a day and daily source."""
         done = await self._app.store.read(lambda r: r.care.done_at("ask-api"))
         now = self._clock.now()
-        if done is not None and now - done < ASK_EVERY:
+        if done is not None and timedelta(0) <= now - done < ASK_EVERY:
             return
         # Whatever comes of it, the API is not asked again today.
         await self._app.store.write(lambda r: r.care.done("ask-api", now))

@@ -320,4 +320,4 @@ class Case:
 
     def _count_ago(self, seconds: int) -> int | None:
         looks, then = self.history.looks, self.moment.now - seconds
-        return growth.count_at(looks[: bisect_right(looks, then, key=_AT)], then)
+        return growth.held_at(looks[: bisect_right(looks, then, key=_AT)], then)

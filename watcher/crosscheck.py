@@ -93,7 +93,7 @@ def _note(app: App, records: Records, name: str, found: tuple[Finding, ...], now
     if state is None:
         return
     memory = app.memory.get(name)  # newer than what is stored: not every page's portrait is
-    portrait = reading.portrait_of(memory or reading.recall(records, name, app.context))
+    portrait = reading.portrait_of(memory or reading.recall(records, name, state.url, app.context))
     looked = frozenset(("api",))
     after, tell, healed = follow(portrait, found, at=to_unix(now), looked=looked)
     if after == portrait:

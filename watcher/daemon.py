@@ -23,6 +23,7 @@ import msgspec
 from apscheduler.events import EVENT_JOB_ERROR
 from apscheduler.executors.asyncio import AsyncIOExecutor
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from apscheduler.triggers.interval import IntervalTrigger
 
 from watcher import process
 from watcher.accounting import footer_of, missed_days
@@ -118,6 +119,16 @@ def _followed(new: Config, old: Config) -> tuple[Config, tuple[str, ...]]:
 
 def _kept_otherwise(new: Config, old: Config) -> bool:
     return (new.archive, new.keep) != (old.archive, old.keep)
+
+
+class Steady(IntervalTrigger):  # type: ignore[misc]
+    """Every so often. What a clock leapt over when it was set is one time: the scheduler would
+    list every one of them, millions after a year."""
+
+    def get_next_fire_time(self, previous: datetime | None, now: datetime) -> datetime | None:
+        """The next time; None is never."""
+        due: datetime | None = super().get_next_fire_time(previous, now)
+        return due if previous is None or due is None or due > now else now + self.interval
 
 
 class Daemon:
@@ -469,8 +480,8 @@ class Daemon:
             job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
             timezone="UTC",
         )
-        scheduler.add_job(self._tick, "interval", seconds=_TICK, id="tick")
-        scheduler.add_job(self._hold_round, "interval", seconds=_ROUND, id="round")
+        scheduler.add_job(self._tick, Steady(seconds=_TICK), id="tick")
+        scheduler.add_job(self._hold_round, Steady(seconds=_ROUND), id="round")
         # It swallows what its jobs raise.
         scheduler.add_listener(
             lambda event: log.error("task_failed", part=event.job_id, error=event.exception),
@@ -643,7 +654,13 @@ class Daemon:
         while True:
             await self._reload_asked.wait()
             self._reload_asked.clear()
-            await self.reload()
+            try:
+                await self.reload()
+            except StoreRefused as exc:
+                self._refuse(exc)
+            except StoreError as exc:
+                await self._wait_for_store(exc)
+                self._reload_asked.set()
 
     async def reload(self) -> None:
         """Put the config on disk in force, or keep the old one and say why."""
@@ -656,6 +673,8 @@ class Daemon:
             channels = open_channels(config)
             agenda = await self._plan(config)
             readers = await self._front.readers_of(config) if self._front else None
+        except (StoreError, StoreRefused):
+            raise
         except WatcherError as exc:
             log.error("config_refused", error=exc)
             said = str(exc).partition("\n")[0]

@@ -111,7 +111,7 @@ class Deliverer:
         self._stop = asyncio.Event()
         self._busy: set[str] = set()
         self._used: dict[str, float] = {}
-        self._retired: dict[str, Channel] = {}
+        self._retired: dict[str, list[Channel]] = {}
         """Channels of an older config that are still sending."""
         self._measured = 0.0
         self._trouble: StoreError | None = None
@@ -136,7 +136,8 @@ class Deliverer:
         await self._store.write(lambda r: owed.replan(r, plan, now))
         old = self._channels
         self._plan, self._channels, self._settings = plan, dict(channels), settings
-        self._retired |= {name: channel for name, channel in old.items() if name in self._busy}
+        for name in self._busy & old.keys():
+            self._retired.setdefault(name, []).append(old[name])
         await _close([channel for name, channel in old.items() if name not in self._busy])
         self.wake()
 
@@ -148,6 +149,7 @@ class Deliverer:
         now = self._clock.now()
         plan = self._plan
         await self._store.write(lambda r: owed.begin(r, plan, now, hold=hold))
+        await self._end_long_waits(now)
 
     # --- two lives ---
 
@@ -164,11 +166,13 @@ class Deliverer:
 
     async def run(self) -> None:
         """Deliver until ``stop``. Raises StoreRefused; everything else is waited out."""
-        await self.begin()
-        seen = self._clock.now()
+        begun, seen = False, self._clock.now()
         async with asyncio.TaskGroup() as group:
             while not self._stop.is_set() and self._refused is None:
                 try:
+                    if not begun:
+                        await self.begin()
+                        begun = True
                     seen = await self._notice_jump(seen)
                     next_at = await self._start_due(group)
                 except StoreRefused as exc:
@@ -235,12 +239,20 @@ class Deliverer:
             woken.cancel()
 
     async def _notice_jump(self, seen: datetime) -> datetime:
-        """After the machine slept, overdue digests wait for the first checks; the time now."""
+        """After the machine slept, overdue digests wait for the first checks; what a clock that
+        was ahead put off is due. The time now."""
         now = self._clock.now()
+        plan = self._plan
         if now - seen > _JUMP:
-            plan = self._plan
             await self._store.write(lambda r: owed.hold_late(r, plan, now))
+        elif seen - now > _JUMP:
+            await self._end_long_waits(now)
         return now
+
+    async def _end_long_waits(self, now: datetime) -> None:
+        # Servers may ask for a day; our own waits vary by some tenths.
+        longest = 2 * max(self._settings.retry) + timedelta(days=1)
+        await self._store.write(lambda r: r.outbox.end_long_waits(now, longest))
 
     async def _wait_out_trouble(self) -> None:
         trouble, self._trouble = self._trouble, None
@@ -269,8 +281,7 @@ class Deliverer:
             self._busy.discard(name)
             self._used[name] = self._clock.monotonic()
             self._wake.set()
-            if name in self._retired:
-                await _close([self._retired.pop(name)])
+            await _close(self._retired.pop(name, []))
 
     async def _serve(self, name: str) -> dict[str, MessageState]:
         """Send what is due on one channel, the oldest promise first: claim, send, record.

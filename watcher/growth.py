@@ -21,7 +21,7 @@ from __future__ import annotations
 import functools
 import math
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 from watcher import prior
@@ -43,6 +43,8 @@ RESURGING_GAIN = 5
 TOP = 10
 RANK_NOISE = 8
 """A change of so many ranks on the trending list, or fewer, says nothing."""
+_MAY_LEAVE = 3
+"""Of the ten that led a trending list, so many may be gone from it at the next visit."""
 
 _Z05 = -1.6448536269514722
 _MONDAY = 4 * DAY
@@ -365,6 +367,21 @@ def signals(
     )
 
 
+def held_at(looks: Sequence[Look], at: int) -> int | None:
+    """The count that held at an instant: the highest of each source's last of the week before.
+
+    What did not change is not stored: the last of one source alone may lag behind what another
+    has shown all the time, and its catching up would look like votes gained.
+    """
+    last: dict[int, int] = {}
+    for look in looks:
+        if look.at > at:
+            break
+        if look.upvotes is not None and look.at >= at - WEEK:
+            last[look.source] = look.upvotes
+    return max(last.values()) if last else count_at(looks, at)
+
+
 def oldest_age(history: History, now: int) -> int | None:
     """Seconds since the listing at most; None without one.
 
@@ -397,7 +414,7 @@ def count_at(looks: Sequence[Look], at: int) -> int | None:
 def _gain(history: History, now: int, *, span: int, upvotes: int | None) -> int | None:
     if upvotes is None:
         return None
-    then = count_at(history.looks, now - span)
+    then = held_at(history.looks, now - span)
     if then is None:
         young = history.listed_at is not None and 0 <= now - history.listed_at <= span
         then = 0 if young else None
@@ -419,6 +436,15 @@ def _percentile(history: History, now: int) -> float | None:
         if place.at <= now:
             return 1 - place.rank / place.page_size if place.page_size else None
     return None
+
+
+def keeps_its_top(before: Sequence[int], now: Collection[int]) -> bool:
+    """Whether a trending page still shows those that led it at its last visit, but for three.
+
+    In a day at most two of the ten leave the list altogether (``../shared/series``). Where more
+    are gone, the page shows less than it has, and whoever stands in the top ten did not enter it.
+    """
+    return len(set(before[:TOP]).difference(now)) <= _MAY_LEAVE
 
 
 def _entered_top(history: History, now: int, trending: frozenset[int]) -> int | None:

@@ -78,6 +78,7 @@ class Health:
         self._store_stuck = False
         self._store_error: str | None = None
         self._damage: str | None = None
+        self._unheard: str | None = None
         self._last_ok: datetime | None = None
         self._failing: dict[str, tuple[int, str]] = {}
         self._worries: dict[str, str] = {}
@@ -135,6 +136,10 @@ class Health:
     def store_damaged(self, finding: str | None) -> None:
         """The integrity check found something (None: it is sound)."""
         self._damage = finding
+
+    def mute(self, why: str | None) -> None:
+        """Nobody can be told anything (None: somebody can): that is for a person to mend."""
+        self._unheard = why
 
     def worry(self, subject: str, line: str | None) -> None:
         """Something else is not as it should be, a channel for instance (None: it is again)."""
@@ -195,6 +200,8 @@ class Health:
             found.append(f"the store cannot be written: {self._store_error}")
         if self._damage is not None:
             found.append(f"the store is damaged: {self._damage}")
+        if self._unheard is not None:
+            found.append(self._unheard)
         return tuple(found)
 
     # --- the look, again and again ---

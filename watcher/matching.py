@@ -14,10 +14,11 @@ from __future__ import annotations
 
 import math
 import re
-import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, time, timedelta
+from itertools import chain
 from typing import Protocol
+from unicodedata import combining, normalize
 
 from watcher.model import Paper, Value
 
@@ -25,6 +26,15 @@ ANY, ONE = "\ue000", "\ue001"
 """Stand for the wildcards * and ? in folded tokens."""
 _TOKEN = re.compile(rf"(?:[^\W_]|[{ANY}{ONE}])+")
 _ASCII = {i: chr(i).lower() if chr(i).isalnum() else " " for i in range(128)}
+_UNSTROKED = {
+    "ł": "l", "ø": "o", "đ": "d", "ð": "d", "ħ": "h", "ŧ": "t", "ı": "i", "æ": "ae", "œ": "oe",
+    "þ": "th",
+}  # fmt: skip
+"""Letters that no accent can be taken from, as people write them who have no such key."""
+_STROKED = re.compile(f"[{''.join(_UNSTROKED)}]")
+_FIRST_ACCENT = "\u0300"
+_VOICED = "\u3099\u309a"
+"""Marks that make another letter in Japanese: モデル is not モテル."""
 _FTS_COLUMNS = {
     "title": "title",
     "abstract": "abstract",
@@ -32,6 +42,16 @@ _FTS_COLUMNS = {
     "author": "authors",
 }
 """Columns of the store's full-text index; other fields are checked by matching alone."""
+_SIGNS = (
+    *(("ffi", "ﬃ"), ("ffl", "ﬄ"), ("ff", "ﬀ"), ("fi", "ﬁ"), ("fl", "ﬂ"), ("ss", "ß")),
+    *((plain, stroked) for stroked, plain in _UNSTROKED.items()),
+)
+_ALPHABETS = (
+    str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉"),
+    str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹"),
+    {code: code + 0xFEE0 for code in range(0x21, 0x7F)},  # the letters of full width
+)
+_MOST_SPELLINGS = 40
 
 
 # --- what a query looks at --------------------------------------------------------------
@@ -44,9 +64,14 @@ def fold(text: str) -> str:
     """
     if text.isascii():
         return " ".join(text.translate(_ASCII).split())
-    folded = unicodedata.normalize("NFKD", text).casefold()
-    plain = "".join(c for c in folded if not unicodedata.combining(c))
-    return " ".join(_TOKEN.findall(plain))
+    folded = normalize("NFKD", text).casefold()
+    plain = "".join([c for c in folded if c < _FIRST_ACCENT or not combining(c) or c in _VOICED])
+    plain = _STROKED.sub(_unstroked, plain)
+    return " ".join(_TOKEN.findall(normalize("NFC", plain)))
+
+
+def _unstroked(found: re.Match[str]) -> str:
+    return _UNSTROKED[found[0]]
 
 
 class Text(Value, frozen=True, kw_only=True):
@@ -177,6 +202,10 @@ class Node(Value, frozen=True, kw_only=True):
         """An FTS5 expression that holds wherever this does; None for everything."""
         return None
 
+    def leaves(self) -> Iterator[Node]:
+        """The smallest parts, as written."""
+        yield self
+
     def blame(self, doc: Doc) -> tuple[str, ...]:
         """The smallest parts that made the outcome what it is, as their own text."""
         raise NotImplementedError
@@ -222,10 +251,25 @@ class Words(Node, frozen=True, kw_only=True):
         words = words.removesuffix(ANY)
         if None in columns or not words.isascii() or words.endswith(" ") or not words:
             return None  # the index folds foreign letters in its own way: check them all
-        return f'{{{" ".join(map(str, columns))}}} : "{words}"' + (" *" if prefix else "")
+        phrases = [f'"{spelling}"' + (" *" if prefix else "") for spelling in _spellings(words)]
+        return f"{{{' '.join(map(str, columns))}}} : ({' OR '.join(phrases)})"
 
     def blame(self, doc: Doc) -> tuple[str, ...]:
         return (self.shown,)
+
+
+def _spellings(words: str) -> list[str]:
+    """How a text may spell folded words in ways that the index takes for other words.
+
+    Not all of them: one sign in one place or in all its places, one alphabet at a time.
+    """
+    found = {words: None, **{words.translate(alphabet): None for alphabet in _ALPHABETS}}
+    for plain, odd in _SIGNS:
+        if plain in words:
+            found[words.replace(plain, odd)] = None
+            for place in re.finditer(plain, words):
+                found[f"{words[: place.start()]}{odd}{words[place.end() :]}"] = None
+    return list(found)[:_MOST_SPELLINGS]
 
 
 class Source(Words, frozen=True, kw_only=True):
@@ -295,6 +339,9 @@ class Not(Node, frozen=True, kw_only=True):
         outcome = self.part.weigh(facts)
         return None if outcome is None else not outcome
 
+    def leaves(self) -> Iterator[Node]:
+        return self.part.leaves()
+
     def blame(self, doc: Doc) -> tuple[str, ...]:
         return tuple(f"NOT {shown}" for shown in self.part.blame(doc))
 
@@ -337,6 +384,9 @@ class Several(Node, frozen=True, kw_only=True):
         if not kept or (self.decisive and len(kept) < len(found)):
             return None
         return (" OR " if self.decisive else " AND ").join(kept)
+
+    def leaves(self) -> Iterator[Node]:
+        return chain.from_iterable(part.leaves() for part in self.parts)
 
     def blame(self, doc: Doc) -> tuple[str, ...]:
         outcomes = [part.outcome(doc) for part in self.parts]

@@ -11,7 +11,7 @@ import difflib
 import functools
 import math
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 import luqum.exceptions
 import luqum.thread
@@ -31,6 +31,7 @@ from watcher.matching import (
     Text,
     Words,
     fold,
+    spread,
 )
 
 MAX_LENGTH = 500
@@ -64,6 +65,14 @@ class Query:
     def settle(self, text: Text) -> Outcome:
         """What the words alone decide, or the part that is left to ``weigh``."""
         return self.root.settle(text)
+
+    def unknown_sources(self, names: Iterable[str]) -> tuple[str, ...]:
+        """What it asks of ``source:`` that none of these names of sources has."""
+        known = spread(names)
+        asked = (part for part in self.root.leaves() if isinstance(part, Source))
+        return tuple(
+            part.shown.removeprefix("source:").strip('"') for part in asked if not part.found(known)
+        )
 
     def fts(self) -> str | None:
         """An SQLite FTS5 MATCH expression that finds all matches and more; None for all rows.
@@ -155,9 +164,26 @@ def _parse(text: str) -> tree.Item:
 
 
 def _notes(text: str) -> tuple[str, ...]:
-    outside = re.sub(r'"[^"]*"', " ", text)
+    outside = _PHRASE.sub(" ", text)
     words = dict.fromkeys(re.findall(r"(?<![\w:])(?:and|or|not)(?!\w)", outside))
-    return tuple(f"{word} is searched as a word; write {word.upper()} to join" for word in words)
+    wild = [phrase for phrase in _PHRASE.findall(text) if _WILD.search(phrase)]
+    return (
+        *(f"{word} is searched as a word; write {word.upper()} to join" for word in words),
+        *(f"{phrase}: * and ? mean nothing inside quotes; leave these out" for phrase in wild),
+        *(
+            f"{unit} after {age} is searched as a word; write {age}{unit[0].lower()}"
+            for age, unit in _PARTED_AGE.findall(outside)
+        ),
+    )
+
+
+_PHRASE = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_WILD = re.compile(r"\w\*|(?<!\\)\*\w|\w\?\w")
+"""What was surely meant as a wildcard: a title may end in a question mark."""
+_PARTED_AGE = re.compile(
+    r"(\bage:[<>]=?\d+(?:\.\d+)?)\s+(m|min|minutes?|h|hours?|d|days?|w|weeks?)\b",
+    re.ASCII | re.IGNORECASE,
+)
 
 
 def _read(item: tree.Item, field: str | None) -> Node:
@@ -174,7 +200,10 @@ def _read_field(item: tree.SearchField, field: str | None) -> Node:
     if name not in FIELDS:
         near = difflib.get_close_matches(name, FIELDS, n=1)
         hint = f"did you mean {near[0]}?" if near else "the fields are " + ", ".join(FIELDS)
-        raise QueryError(f"there is no field {item.name!r} at character {item.pos + 1}: {hint}")
+        raise QueryError(
+            f"there is no field {item.name!r} at character {item.pos + 1}: {hint} "
+            "(or put the title into quotes)"
+        )
     return _read(item.expr, name)
 
 
@@ -182,28 +211,28 @@ def _read_group(item: tree.BaseGroup, field: str | None) -> Node:
     return _read(item.expr, field)
 
 
-def _read_all(item: tree.AndOperation, field: str | None) -> Node:
-    return Several(parts=tuple(_read(i, field) for i in item.operands), decisive=False)
-
-
-def _read_any(item: tree.OrOperation, field: str | None) -> Node:
-    for operand in item.operands:
-        if isinstance(operand, tree.Plus):
-            raise QueryError("+ beside OR has two meanings: leave it out, or join by AND")
-    return Several(parts=tuple(_read(i, field) for i in item.operands), decisive=True)
-
-
-def _read_adjacent(item: tree.UnknownOperation, field: str | None) -> Node:
-    """Adjacent words are AND and bind like it, while luqum lets OR bind more tightly."""
-    rows: list[list[tree.Item]] = [[]]
-    for operand in item.operands:
-        if not isinstance(operand, tree.OrOperation):
-            rows[-1].append(operand)
-            continue
-        rows[-1].append(operand.operands[0])
-        rows.extend([part] for part in operand.operands[1:])
+def _read_joined(item: tree.BaseOperation, field: str | None) -> Node:
+    """Operands in the order they are written, parted at each OR: where AND, a space and OR are
+    mixed, luqum nests them in ways of its own."""
+    rows: list[list[tree.Item]] = []
+    for begins, operand in _flat(item):
+        if begins:
+            rows.append([])
+        rows[-1].append(operand)
+    if len(rows) > 1 and any(isinstance(first, tree.Plus) for first, *rest in rows if not rest):
+        raise QueryError("+ beside OR has two meanings: leave it out, or join by AND")
     parts = [_read(row[0], field) if len(row) == 1 else _read_row(row, field) for row in rows]
     return parts[0] if len(parts) == 1 else Several(parts=tuple(parts), decisive=True)
+
+
+def _flat(item: tree.Item, begins: bool = True) -> Iterator[tuple[bool, tree.Item]]:
+    """Every operand down to groups and words, and whether it begins an alternative."""
+    if not isinstance(item, tree.BaseOperation):
+        yield begins, item
+        return
+    for operand in item.operands:
+        yield from _flat(operand, begins)
+        begins = isinstance(item, tree.OrOperation)
 
 
 def _read_row(row: list[tree.Item], field: str | None) -> Node:
@@ -228,8 +257,15 @@ def _read_term(item: tree.Word | tree.Phrase, field: str | None) -> Node:
     fields = (field,) if field else FREE
     if isinstance(item, tree.Phrase):
         return _phrase(item.value[1:-1], fields, shown)
+    if found := _COLONLESS.fullmatch(item.value):
+        name, sign, number = found.groups()
+        wanted = f"{name.lower()}:{sign.strip('=') and sign}{number or 20}"
+        raise QueryError(f"{item.value} lacks its colon: write {wanted}")
     marked = re.sub(r"\\(.)|[*?]", _mark, item.value, flags=re.DOTALL)
     return _words(marked, fields, shown)
+
+
+_COLONLESS = re.compile(rf"({'|'.join(NUMBER_FIELDS)})([<>=]+)(.*)", re.IGNORECASE | re.DOTALL)
 
 
 def _mark(found: re.Match[str]) -> str:
@@ -341,9 +377,7 @@ def _refuse(what: str, instead: str) -> Callable[[tree.Item, str | None], Node]:
 _READERS: dict[type[tree.Item], Callable[..., Node]] = {
     tree.SearchField: _read_field,
     tree.BaseGroup: _read_group,
-    tree.UnknownOperation: _read_adjacent,
-    tree.AndOperation: _read_all,
-    tree.OrOperation: _read_any,
+    tree.BaseOperation: _read_joined,
     tree.Not: _read_not,
     tree.Prohibit: _read_not,
     tree.Plus: _read_plus,

@@ -70,6 +70,7 @@ def read_page(
         island=mark,
         form=isal_zlib.crc32(front.translate(None, _DIGITS)),
         looked_at=memory.looked_at,
+        read_at=to_unix(now),
         reference=memory.reference,
         portrait=memory.portrait,
     )
@@ -163,6 +164,8 @@ def _look(look: Look, memory: Memory, fresh: Memory) -> Seen:
         kept = look.keep(f"{odd_one.name} {odd_one.what.replace('|', '')}") or kept
     memory = msgspec.structs.replace(
         fresh,
+        # An island that told nothing stays the same while the cards, which did, change.
+        island=fresh.island if snapshot.reader is ReaderName.ISLAND else None,
         reference=reference,
         portrait=_encode(scrutiny.portrait) if scrutiny.portrait != portrait else memory.portrait,
         looked_at=at if thorough else memory.looked_at,
@@ -270,6 +273,8 @@ def _unchanged(page: Page, memory: Memory, fresh: Memory, now: datetime, tag: Ta
 
 def still(memory: Memory, now: datetime, on_cards: tuple[Finding, ...] | None = None) -> Seen:
     """A page that is what it was: as odd as it was, and new only in its cards (``on_cards``)."""
+    if not memory.read_at:
+        memory = msgspec.structs.replace(memory, read_at=to_unix(now))
     if memory.reference is not None:
         reference = msgspec.structs.replace(memory.reference, at=to_unix(now))
         memory = msgspec.structs.replace(memory, reference=reference)
@@ -296,10 +301,11 @@ def _is_cut(body: bytes) -> bool:
     return b"<html" in body[:2_000] and b"</html" not in body[-4_000:]
 
 
-def recall(records: Records, name: str, context: str) -> Memory:
+def recall(records: Records, name: str, url: str, context: str) -> Memory:
     """What the store remembers of a target's last judged page.
 
-    Its validators only if they were stored under these rules and readers (``context``).
+    Nothing if that page had another ``url``, and its validators only if they were stored under
+    these rules and readers (``context``).
     """
     state = records.sources.state(name)
     if state is None or state.last_ok_at is None:
@@ -311,6 +317,8 @@ def recall(records: Records, name: str, context: str) -> Memory:
         kind=PageKind(state.kind) if state.kind else None,
         listed_on=portrait_of(memory).listed_on,
     )
+    if state.url != url:
+        return Memory()  # another page under the old name
     valid = state.context == context
     return msgspec.structs.replace(
         memory,

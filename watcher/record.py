@@ -11,7 +11,7 @@ from datetime import datetime
 
 import msgspec
 
-from watcher import learning, notices, owed
+from watcher import growth, learning, notices, owed
 from watcher.agenda import Target
 from watcher.case import Subject, counted
 from watcher.clock import from_unix, to_unix
@@ -30,7 +30,7 @@ from watcher.model import (
 )
 from watcher.store import Kept, Met, Records, SourceState
 from watcher.telemetry import log
-from watcher.visit import App, Checked, Memory, Seen, Visit
+from watcher.visit import App, Checked, Memory, Seen, Visit, sighted
 
 
 def record_seen(app: App, records: Records, visit: Visit, seen: Seen) -> Checked:
@@ -42,7 +42,8 @@ def record_seen(app: App, records: Records, visit: Visit, seen: Seen) -> Checked
     met = records.papers.meet(source, snapshot)
     subjects = _subjects(app, records, visit, snapshot, met)
     subjects += _ripened(app, records, visit, state, frozenset(m.row for m in met))
-    trending = frozenset({source}) if snapshot.kind is PageKind.TRENDING else frozenset()
+    rows, ranked = [m.row for m in met], snapshot.kind is PageKind.TRENDING
+    steady = ranked and growth.keeps_its_top(records.sources.order(source), rows)
     judged = judge(
         app,
         records,
@@ -50,14 +51,15 @@ def record_seen(app: App, records: Records, visit: Visit, seen: Seen) -> Checked
         target=target,
         now=now,
         source=source,
-        trending=trending,
+        trending=frozenset({source}) if steady else frozenset(),
         looked=True,
     )
-    records.sources.keep_order(source, to_unix(now), [m.row for m in met], ranked=bool(trending))
+    records.sources.keep_order(source, to_unix(now), rows, ranked=ranked)
     notices.note_success(app, records, state, now)
     due = app.next_due(target, 0, None)
     kind = snapshot.kind.value if snapshot.kind else None
-    kept = _kept(app, seen.memory)
+    unsure = records.papers.unsure
+    kept = _kept(app, sighted(seen.memory) if unsure else seen.memory)
     records.sources.succeed(source, now, kept=kept, cards=len(met), kind=kind, next_due_at=due)
     fresh, moved = sum(m.fresh for m in met), sum(m.moved for m in met)
     records.sources.record_check(
@@ -89,6 +91,7 @@ def record_seen(app: App, records: Records, visit: Visit, seen: Seen) -> Checked
         warnings=snapshot.warnings,
         drifting=_drifting(seen),
         page=seen.page,
+        unsure=unsure,
     )
 
 

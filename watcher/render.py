@@ -7,6 +7,7 @@ mail imports it when one is to be written.
 
 from __future__ import annotations
 
+import traceback
 from functools import cache
 from pathlib import Path
 
@@ -133,7 +134,14 @@ def check_template(path: Path) -> None:
     except jinja2.TemplateSyntaxError as exc:
         raise ConfigError(f"template {path}, line {exc.lineno}: {exc.message}") from exc
     except _FAULTS as exc:
-        raise ConfigError(f"template {path}: {_short(exc)}") from exc
+        raise ConfigError(f"template {path}{_line(exc)}: {_short(exc)}") from exc
+
+
+def _line(exc: Exception) -> str:
+    """Where in a template of one's own it went wrong; jinja lays its lines over the traceback."""
+    frames = traceback.extract_tb(exc.__traceback__)
+    lines = [frame.lineno for frame in frames if frame.filename == "<template>"]
+    return f", line {lines[-1]}" if lines else ""
 
 
 def _short(exc: Exception) -> str:

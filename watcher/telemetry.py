@@ -10,6 +10,7 @@ level, never with local variables: those hold secrets.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
 from typing import Any, TextIO
@@ -71,7 +72,7 @@ def configure(
     *, stream: TextIO | None = None, json: bool | None = None, level: str = "info"
 ) -> None:
     """Set the log up: readable lines on a terminal, JSON lines elsewhere (or as ``json`` says)."""
-    out = stream or sys.stderr
+    out: TextIO = stream or sys.stderr
     as_json = not out.isatty() if json is None else json
     threshold = logging.getLevelNamesMapping()[level.upper()]
     processors: list[Processor] = [
@@ -93,9 +94,27 @@ def configure(
     structlog.configure(
         processors=processors,
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
-        logger_factory=structlog.WriteLoggerFactory(file=out),
+        logger_factory=structlog.WriteLoggerFactory(file=_Patient(out)),  # type: ignore[arg-type]
         cache_logger_on_first_use=False,
     )
+
+
+class _Patient:
+    """A stream that loses what it cannot write: a full disk or a reader that is gone must not
+    end the daemon, who has better things to do than to log."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> None:
+        """Write if that is possible."""
+        with contextlib.suppress(OSError):
+            self._stream.write(text)
+
+    def flush(self) -> None:
+        """Flush if that is possible."""
+        with contextlib.suppress(OSError):
+            self._stream.flush()
 
 
 def _short_errors(*, tracebacks: bool) -> Processor:

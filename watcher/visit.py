@@ -58,6 +58,10 @@ class Alert(Value, frozen=True, kw_only=True):
     """Or hours since the last good one."""
 
 
+_TRUSTED = 86_400
+"""Seconds."""
+
+
 class App:
     """What every check shares: the edges, the rules, and a little memory."""
 
@@ -141,10 +145,23 @@ class Memory(Value, frozen=True, kw_only=True):
     """That form when they last said what the island said."""
     looked_at: int = 0
     """Unix seconds of the last thorough look since the start."""
+    read_at: int = 0
+    """Unix seconds since when a whole page was read; 0: unknown."""
     reference: Reference | None = None
     """What the page showed, to hold the next one against."""
     portrait: bytes = b""
     """JSON of what the source's pages usually look like."""
+
+
+def trusted(memory: Memory, now: datetime) -> bool:
+    """Whether the site may answer that the page is what it was. Once a day it is asked for the
+    page itself: a validator that never changes would make us blind without a sign."""
+    return not memory.read_at or 0 <= to_unix(now) - memory.read_at < _TRUSTED
+
+
+def sighted(memory: Memory) -> Memory:
+    """A memory with which the next visit looks at the page though it did not change."""
+    return msgspec.structs.replace(memory, validators=Validators(), island=None)
 
 
 class Checked(Value, frozen=True, kw_only=True):
@@ -175,6 +192,8 @@ class Checked(Value, frozen=True, kw_only=True):
     """Fields that are not as usual; None: not looked at."""
     page: str | None = None
     """The hash under which the page was kept."""
+    unsure: bool = False
+    """Whether counts fell that are believed only once the page was looked at again."""
 
 
 class Visit(Value, frozen=True, kw_only=True):

@@ -14,12 +14,12 @@ from datetime import datetime
 from watcher.agenda import Target
 from watcher.errors import FetchError, ParseError
 from watcher.model import CheckOutcome
-from watcher.page import NotModified, Page
+from watcher.page import NotModified, Page, Validators
 from watcher.reading import COMPARE_EVERY, Means, read_page, recall, still
 from watcher.record import record_doubted, record_failed, record_seen, record_unchanged
 from watcher.store import Records
 from watcher.telemetry import log
-from watcher.visit import App, Checked, Memory, Seen, Visit
+from watcher.visit import App, Checked, Memory, Seen, Visit, sighted, trusted
 
 __all__ = ["App", "Checked", "Target", "check", "note_fault", "read_page"]
 
@@ -44,7 +44,7 @@ async def check(app: App, target: Target, now: datetime) -> Checked:
         else:
             record = _recorder(seen)
             checked = await _write(app, lambda r: record(app, r, visit, seen))
-            app.memory[target.name] = seen.memory
+            app.memory[target.name] = sighted(seen.memory) if checked.unsure else seen.memory
     _report(app, target, checked, time.perf_counter() - began)
     return checked
 
@@ -77,13 +77,14 @@ def _recorder(seen: Seen) -> Callable[[App, Records, Visit, Seen], Checked]:
 async def _recall(app: App, target: Target) -> Memory:
     """What is stored of the last judged snapshot; its validators only if they were stored under
     these rules."""
-    return await app.store.read(lambda r: recall(r, target.name, app.context))
+    return await app.store.read(lambda r: recall(r, target.name, target.url, app.context))
 
 
 async def _look(app: App, visit: Visit, memory: Memory) -> tuple[Page | NotModified, Seen]:
     """Fetch and read the page; once more when its body turns out to be cut or damaged."""
+    validators = memory.validators if trusted(memory, visit.at) else Validators()
     for last in (False, True):
-        page = await app.fetcher.get(visit.target.url, validators=memory.validators, packed=True)
+        page = await app.fetcher.get(visit.target.url, validators=validators, packed=True)
         if isinstance(page, NotModified):
             return page, still(memory, visit.at)
         try:

@@ -7,6 +7,7 @@ The library is an extra: it is imported only when a message is sent.
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import logging
 import re
 from typing import Annotated, Any
@@ -14,13 +15,14 @@ from typing import Annotated, Any
 from watcher.channels.edge import Edge
 from watcher.config.kinds import Kind
 from watcher.config.secrets import SecretUrls
-from watcher.config.settings import ChannelOptions
+from watcher.config.settings import ChannelOptions, Fault
 from watcher.config.values import BadValue, read_text
 from watcher.errors import SendError
 from watcher.model import Message
 from watcher.plain import render_text
 from watcher.view import view_of
 
+_MISSING = "the library apprise is not installed; run: pip install 'paper-watcher[apprise]'"
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S+")
 
 
@@ -44,6 +46,12 @@ class AppriseOptions(ChannelOptions, frozen=True, kw_only=True):
     """Messages by any of Apprise's services."""
 
     url: Annotated[SecretUrls, URLS, "one or several addresses; in a file one per line"]
+
+    def faults(self) -> tuple[Fault, ...]:
+        """The library is missing."""
+        if importlib.util.find_spec("apprise"):
+            return ()
+        return (Fault(key="type", message=_MISSING, fatal=False),)
 
 
 class AppriseChannel:
@@ -97,8 +105,6 @@ def _library() -> Any:
     try:
         import apprise  # noqa: PLC0415 - an extra, and slow to import
     except ImportError as exc:
-        raise SendError(
-            "the library apprise is not installed; run: pip install 'paper-watcher[apprise]'",
-        ) from exc
+        raise SendError(_MISSING) from exc
     logging.getLogger("apprise").disabled = True  # it logs addresses, which are secrets
     return apprise

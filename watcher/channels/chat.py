@@ -13,9 +13,12 @@ from aiolimiter import AsyncLimiter
 
 from watcher.channels.edge import Edge
 from watcher.channels.post import GONE, Answer, Post, judge
+from watcher.config import kinds
 from watcher.config.secrets import SecretUrl
+from watcher.config.values import read_url
 from watcher.errors import SendError
 
+ADDRESS = kinds.secret("address (https)", SecretUrl, read_url)
 RATES = ((1, 1.0), (6, 15.0))
 """Messages per seconds: one a second, and never more than 30 in any minute, which is what both
 services take from one webhook. A leaky bucket of ``n`` in ``t`` seconds lets ``n`` through at once

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import re
 import socket
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import msgspec
 
@@ -66,6 +66,8 @@ class EmailOptions(ChannelOptions, frozen=True, kw_only=True):
     allow_plaintext: Annotated[
         bool, "let mail leave without TLS, when the server offers none; never a password"
     ] = False
+
+    takes_template: ClassVar[bool] = True
 
     @property
     def server(self) -> SmtpServer:

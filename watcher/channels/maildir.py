@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from watcher.channels.edge import Edge
 from watcher.channels.mime import Envelope, mime_bytes, template_faults
@@ -27,8 +27,12 @@ class MaildirOptions(ChannelOptions, frozen=True, kw_only=True):
 
     path: Annotated[Path, "the Maildir; made when it is missing"]
 
+    takes_template: ClassVar[bool] = True
+
     def faults(self) -> tuple[Fault, ...]:
-        """A template that does not work."""
+        """A file where the folder should be, a template that does not work."""
+        if os.path.isfile(self.path):  # noqa: PTH113 - never raises
+            return (Fault(key="path", message="is a file; a Maildir is a folder"),)
         return template_faults(self)
 
 

@@ -20,7 +20,8 @@ from watcher import guard
 from watcher.channels.edge import Edge
 from watcher.channels.faults import words_for
 from watcher.config.secrets import SecretUrl
-from watcher.errors import SendError
+from watcher.config.settings import Fault
+from watcher.errors import RefusedAddress, SendError
 from watcher.model import Value
 
 if TYPE_CHECKING:
@@ -35,6 +36,15 @@ REFUSED_FOR_GOOD = frozenset({400, 413, 414, 415, 422, 431})
 """The receiver looked at this very message and will not have it: sending it again is useless.
 Everything else may be a deployment, a proxy or a wrong setting, and passes."""
 GONE = 410
+
+
+def address_faults(url: SecretUrl, *, allow_private: bool) -> tuple[Fault, ...]:
+    """What the guard will refuse about an address, known from its text alone."""
+    try:
+        guard.check_url(url.reveal(), allow_private=allow_private, allow_http=False)
+    except RefusedAddress as exc:
+        return (Fault(key="url", message=f"will be refused: {exc}", fatal=False),)
+    return ()
 
 
 class Answer(Value, frozen=True, kw_only=True):

@@ -9,10 +9,11 @@ from __future__ import annotations
 import re
 from typing import Annotated
 
-from watcher.channels.chat import ChatPost
+from watcher.channels.chat import ADDRESS, ChatPost
 from watcher.channels.edge import Edge
+from watcher.channels.post import address_faults
 from watcher.config.secrets import SecretUrl
-from watcher.config.settings import SECRET_URL, ChannelOptions
+from watcher.config.settings import ChannelOptions, Fault
 from watcher.model import Message
 from watcher.text import clip
 from watcher.view import EntryView, View, view_of, without_last
@@ -22,7 +23,11 @@ from watcher.wire import JsonObject
 class SlackOptions(ChannelOptions, frozen=True, kw_only=True):
     """Messages in a Slack channel."""
 
-    url: Annotated[SecretUrl, SECRET_URL, "the address of an incoming webhook, as Slack gave it"]
+    url: Annotated[SecretUrl, ADDRESS, "the address of an incoming webhook, as Slack gave it"]
+
+    def faults(self) -> tuple[Fault, ...]:
+        """Addresses that will be refused."""
+        return address_faults(self.url, allow_private=self.allow_private)
 
 
 MOST_BLOCKS = 50

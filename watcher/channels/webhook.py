@@ -10,13 +10,12 @@ import base64
 import binascii
 from datetime import datetime
 from typing import Annotated
-from urllib.parse import urlsplit
 
 import msgspec
 from standardwebhooks.webhooks import Webhook
 
 from watcher.channels.edge import Edge
-from watcher.channels.post import Post, judge
+from watcher.channels.post import Post, address_faults, judge
 from watcher.config import kinds
 from watcher.config.secrets import Secret, SecretUrl
 from watcher.config.settings import ChannelOptions, Fault
@@ -24,9 +23,6 @@ from watcher.config.values import BadValue, read_url
 from watcher.model import Message
 from watcher.text import clip
 from watcher.wire import JsonObject, message_json
-
-PORTS = (80, 443, 8443)
-"""Ports a webhook may use without ``allow_private``."""
 
 
 def _signing_key(text: str) -> None:
@@ -43,20 +39,6 @@ ADDRESS = kinds.secret("address (https)", SecretUrl, read_url, inline=lambda _: 
 SIGNING_KEY = kinds.secret("secret (whsec_…)", Secret, _signing_key)
 
 
-def address_faults(url: SecretUrl, allow_private: bool) -> tuple[Fault, ...]:
-    """What the guard will refuse about an address, known from its text alone."""
-    parts = urlsplit(url.reveal())
-    if allow_private:
-        return ()
-    if parts.scheme != "https":
-        message = "is not https; it is refused without allow_private"
-        return (Fault(key="url", message=message, fatal=False),)
-    if (parts.port or 443) not in PORTS:
-        message = f"uses port {parts.port}; it is refused without allow_private"
-        return (Fault(key="url", message=message, fatal=False),)
-    return ()
-
-
 class WebhookOptions(ChannelOptions, frozen=True, kw_only=True):
     """Events as signed JSON, posted to an address."""
 
@@ -68,7 +50,7 @@ class WebhookOptions(ChannelOptions, frozen=True, kw_only=True):
 
     def faults(self) -> tuple[Fault, ...]:
         """Addresses that will be refused, and short secrets."""
-        found = list(address_faults(self.url, self.allow_private))
+        found = list(address_faults(self.url, allow_private=self.allow_private))
         key = base64.b64decode(self.secret.reveal().removeprefix("whsec_"))
         if not 24 <= len(key) <= 64:
             message = f"has {len(key)} bytes; the standard asks for 24 to 64"

@@ -25,7 +25,7 @@ from watcher.cli.common import (
     read_config,
     set_up_log,
 )
-from watcher.config.values import BadValue, read_name
+from watcher.config.values import BadValue, read_source_name
 from watcher.errors import ConfigError, ParseError
 from watcher.model import CARD_FIELDS, Card, Snapshot
 
@@ -188,7 +188,7 @@ def import_(paths: tuple[Path, ...], at: datetime | None, source: str, json_: bo
 def _name(source: str) -> str:
     """A source's name as the config takes one."""
     try:
-        return read_name(source)
+        return read_source_name(source)
     except BadValue as exc:
         raise click.UsageError(f"--source: {exc}") from exc
 

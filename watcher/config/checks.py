@@ -8,17 +8,19 @@ Must not change a value.
 from __future__ import annotations
 
 import ipaddress
+import os
 from collections.abc import Iterable
 from datetime import timedelta
 from functools import lru_cache
 
+from watcher import guard
 from watcher.config.nearest import nearest
 from watcher.config.reading import Draft
 from watcher.config.report import Report
-from watcher.config.settings import host_of, hostname_of, is_loopback_url, path_of
+from watcher.config.settings import ChannelOptions, host_of, hostname_of, is_loopback_url, path_of
 from watcher.config.surroundings import Surroundings
 from watcher.config.values import is_loopback, shown
-from watcher.errors import QueryError
+from watcher.errors import QueryError, RefusedAddress
 from watcher.model import PageKind
 
 LEAST_INTERVAL = timedelta(minutes=1)
@@ -47,10 +49,12 @@ def check_all(drafts: Drafts, report: Report, around: Surroundings) -> None:
         check_source(source, drafts, report)
     for rule in drafts.rules:
         check_rule(rule, drafts, report)
-        check_queries(rule, report, around)
+        check_queries(rule, drafts, report, around)
     for channel in drafts.channels.values():
         check_channel(channel, drafts, report)
+    check_database(drafts, report)
     check_operator(drafts, report)
+    check_heartbeat(drafts, report)
     check_web(drafts, report)
     check_keep(drafts, report)
 
@@ -120,16 +124,25 @@ def check_rule(draft: Draft, drafts: Drafts, report: Report) -> None:
             report.problem(draft.place, "channels", message)
 
 
-def check_queries(draft: Draft, report: Report, around: Surroundings) -> None:
-    """Its queries are in the query language, as far as somebody here can tell."""
+def check_queries(draft: Draft, drafts: Drafts, report: Report, around: Surroundings) -> None:
+    """Its queries are in the query language and mean what they seem to, as far as somebody here
+    can tell."""
     queries = [("query", draft["query"]), *(("exclude", q) for q in draft["exclude"])]
     for key, query in queries:
         if query is None or around.check_query is None:
             continue
         try:
-            around.check_query(query)
+            found = around.check_query(query)
         except QueryError as exc:
             report.problem(draft.place, key, str(exc))
+            continue
+        if found is None:
+            continue
+        for note in found.notes:
+            report.warning(draft.place, key, note)
+        for name in found.unknown_sources(drafts.source_names) if drafts.source_names else ():
+            message = _unknown_name(name, "source", drafts.source_names)
+            report.warning(draft.place, key, message)
 
 
 def check_channel(draft: Draft, drafts: Drafts, report: Report) -> None:
@@ -145,9 +158,31 @@ def check_channel(draft: Draft, drafts: Drafts, report: Report) -> None:
     if nobody and drafts.tables["web"]["subscribe"] != name:
         report.problem(draft.place, "", "to is missing: nobody to write to")
     if not draft.broken:
-        for fault in draft.build(name=name).faults():
+        channel: ChannelOptions = draft.build(name=name)
+        if template is not None and not channel.takes_template:
+            report.warning(draft.place, "template", "is ignored: only mail has one")
+        for fault in channel.faults():
             say = report.problem if fault.fatal else report.warning
             say(draft.place, fault.key, fault.message)
+
+
+def check_database(drafts: Drafts, report: Report) -> None:
+    """The database can be a file."""
+    draft = drafts.tables["watcher"]
+    if "database" in draft.given and os.path.isdir(draft["database"]):  # noqa: PTH112 - never raises
+        report.problem(draft.place, "database", "is a folder; name a file in it")
+
+
+def check_heartbeat(drafts: Drafts, report: Report) -> None:
+    """Its address will not be refused."""
+    draft = drafts.tables["alert"]
+    address = draft["heartbeat"]
+    if address is None:
+        return
+    try:
+        guard.check_url(address.reveal(), allow_private=draft["allow_private"])
+    except RefusedAddress as exc:
+        report.warning(draft.place, "heartbeat", f"will be refused: {exc}")
 
 
 def check_operator(drafts: Drafts, report: Report) -> None:

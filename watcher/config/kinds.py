@@ -67,6 +67,7 @@ class Key(Value, frozen=True, kw_only=True):
 
 TEXT = Kind(name="text", read=values.read_text)
 NAME = Kind(name="name", read=values.read_name)
+SOURCE_NAME = Kind(name="name", read=values.read_source_name)
 BOOL = Kind(
     name="true or false", read=values.read_bool, show=lambda v: v, schema={"type": "boolean"}
 )

@@ -1,14 +1,14 @@
 """config.toml: found, read, checked as a whole, and built.
 
 Owns the walk from bytes to ``Config``. Must not print or log; the only files it touches
-are the config, secret files and the presence of templates.
+are the config and secret files; of other paths it looks whether file or folder is there.
 """
 
 from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -36,7 +36,7 @@ from watcher.config.settings import (
     WatcherSettings,
     WebSettings,
 )
-from watcher.config.surroundings import Surroundings
+from watcher.config.surroundings import CheckQuery, Surroundings
 from watcher.config.values import BadValue, read_line, read_name, shown
 from watcher.errors import ConfigError
 
@@ -67,7 +67,7 @@ def parse(
     *,
     env: Mapping[str, str],
     folder: Path,
-    check_query: Callable[[str], object] | None = None,
+    check_query: CheckQuery | None = None,
 ) -> Config:
     """The config that these bytes say, secrets fetched, paths absolute.
 
@@ -90,7 +90,7 @@ def load(
     options: Options,
     env: Mapping[str, str],
     *,
-    check_query: Callable[[str], object] | None = None,
+    check_query: CheckQuery | None = None,
     secrets: bool = True,
 ) -> Config:
     """Read and ``parse`` a file; messages name it by the path given.

@@ -13,7 +13,7 @@ from datetime import time, timedelta
 from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, ClassVar, TypeVar
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
@@ -92,7 +92,7 @@ class FetchSettings(Value, frozen=True, kw_only=True):
 class Source(Value, frozen=True, kw_only=True):
     """One page that is visited again and again."""
 
-    name: Annotated[str, kinds.NAME, "what it is called everywhere; unique"]
+    name: Annotated[str, kinds.SOURCE_NAME, "what it is called everywhere; unique, without `@`"]
     url: Annotated[str, kinds.URL, "the page, an API address, or a saved search"]
     every: Annotated[
         timedelta,
@@ -190,6 +190,9 @@ class ChannelOptions(Value, frozen=True, kw_only=True):
     template: Annotated[
         Path | None, "a template of one's own for the body, relative to the config's folder"
     ] = None
+
+    takes_template: ClassVar[bool] = False
+    """Whether ``template`` means anything to channels of this type."""
 
     @property
     def zone(self) -> ZoneInfo:

@@ -5,10 +5,26 @@ Owns where relative paths and secret files are looked for. Must not read the fil
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import Protocol
 
 from watcher.model import Value
+
+
+class Checked(Protocol):
+    """A query that is one."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was understood but may not have been meant."""
+
+    def unknown_sources(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Sources it asks for that none of these names is."""
+
+
+CheckQuery = Callable[[str], Checked | None]
+"""Raises ``QueryError`` for a text that is no query; given by whoever knows the language."""
 
 
 class Surroundings(Value, frozen=True, kw_only=True):
@@ -19,8 +35,7 @@ class Surroundings(Value, frozen=True, kw_only=True):
     """Of the config: relative paths start here."""
     file: str = "config.toml"
     """What messages call it."""
-    check_query: Callable[[str], object] | None = None
-    """Raises ``QueryError`` for a query that is none; given by whoever knows the language."""
+    check_query: CheckQuery | None = None
     open_to_others: bool = False
     """Whether group or others may read the file."""
     needs_secrets: bool = True

@@ -156,6 +156,14 @@ def read_name(value: object) -> str:
     return text
 
 
+def read_source_name(value: object) -> str:
+    """Like ``read_name``; the watcher calls a followed day ``daily@2026-11-20``."""
+    name = read_name(value)
+    if "@" in name:
+        raise BadValue('must not hold "@": it parts a daily list from its days')
+    return name
+
+
 def read_bool(value: object) -> bool:
     """``true`` or ``false``."""
     if not isinstance(value, bool):

@@ -89,7 +89,7 @@ def parse(
     chosen = reader or (ReaderName.ISLAND if tag else choose(body))
     try:
         if chosen is ReaderName.ISLAND:
-            return _limited(island.parse(body, url=url, at=at, memo=memo, tag=tag))
+            return _limited(_by_island(body, url=url, at=at, memo=memo, tag=tag))
         return _limited(READERS[chosen](body, url=url, at=at))
     except RecursionError as exc:
         raise ParseError("the page is nested too deeply to be read") from exc
@@ -97,6 +97,15 @@ def parse(
         if reader is not None or chosen is not ReaderName.ISLAND:
             raise
         return _limited(_by_cards(body, url, at, broken))
+
+
+def _by_island(
+    body: bytes, *, url: str | None, at: datetime, memo: Memo | None, tag: Tag | None
+) -> Snapshot:
+    snapshot = island.parse(body, url=url, at=at, memo=memo, tag=tag)
+    if not snapshot.cards and snapshot.kind is not PageKind.SEARCH and b"<article" in body:
+        raise ParseError("the island lists no papers, but the page shows some")
+    return snapshot
 
 
 def _limited(snapshot: Snapshot) -> Snapshot:

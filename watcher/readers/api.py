@@ -88,6 +88,8 @@ def _listed(
     cards = items.to_cards(found, warnings, day=day)
     if not cards and (found or warnings):
         raise ParseError(f"no paper of the answer can be read: {warnings[0]}")
+    if cards and all(card.paper_id is None for card in cards):
+        raise ParseError("no item of the answer has an arXiv id: it is no list of papers")
     kind = _kind(hint, cards)
     listed_on = (day or _common_day(cards)) if kind is PageKind.DAILY else None
     return Snapshot(
@@ -96,7 +98,8 @@ def _listed(
         cards=cards,
         kind=kind,
         listed_on=listed_on,
-        shows=items.shown(found),
+        # A field that no item has yet is empty, not absent: the newest item dates the answer.
+        shows=items.shown(found, since=_newest_day(cards)),
         warnings=tuple(warnings),
         query=hint.query,
     )
@@ -139,6 +142,10 @@ def _plain_keys(raw: Raw) -> frozenset[str]:
 def _common_day(cards: tuple[Card, ...]) -> date | None:
     days = {card.listed_on for card in cards}
     return days.pop() if len(days) == 1 else None
+
+
+def _newest_day(cards: tuple[Card, ...]) -> date | None:
+    return max((card.listed_on for card in cards if card.listed_on), default=None)
 
 
 def _kind(hint: page.Hint, cards: tuple[Card, ...]) -> PageKind | None:

@@ -20,6 +20,7 @@ _WORD_LIMIT = 120
 """No date, login or count of authors is longer."""
 
 _AUTHORS = re.compile(r"(?:·\s*)?(\d[\d,]*)\s+authors?", re.ASCII)
+_GROUPED = re.compile(r"(?<!\S)\d{1,3}(?: \d{3})+$", re.ASCII)
 _ORGANIZATION = re.compile(r"(?:https?://[^/\s]+)?/([A-Za-z0-9][\w.-]*)", re.ASCII)
 _SITE_PAGES = frozenset(
     (
@@ -142,8 +143,10 @@ def _comments(links: list[tuple[LexborNode, str]]) -> int | None:
 
 
 def _last_word(node: LexborNode) -> str:
-    """The count behind an icon or a label."""
-    return (text.clean(node.text()) or "").rpartition(" ")[2]
+    """The count behind an icon or a label; its thousands may be parted by spaces."""
+    written = text.clean(node.text()) or ""
+    grouped = _GROUPED.search(written)
+    return grouped[0] if grouped else written.rpartition(" ")[2]
 
 
 def _github(links: list[tuple[LexborNode, str]]) -> tuple[str | None, int | None, bool]:

@@ -29,6 +29,7 @@ _MARKERS = re.compile(rb"<!--(?:\[-?\d*!?|\[!|\]|)-->")
 """Svelte's comments, which split one text into several nodes."""
 
 _ENDS = (b"</main", b"</body", b"</html")
+_CUT = "the page is cut off before its first paper"
 _LOGIN = re.compile(r"\b(log|sign) ?in\b")
 _CHALLENGE = re.compile(r"just a moment|attention required|verify you are|human verification")
 _CHALLENGE_SIGNS = (b"awswaf", b"cf-challenge", b"captcha")
@@ -78,7 +79,11 @@ def parse(body: bytes, *, url: str | None, at: datetime) -> Snapshot:
     if articles and not found:
         raise ParseError(f"none of the page's {len(articles)} articles is a paper: foreign layout")
     if not found:
-        _expect_empty(dom, body, kind)
+        _expect_empty(dom, body, query)
+    if found and all(one.card.paper_id is None for one in found):
+        raise ParseError(
+            f"none of the page's {len(articles)} articles leads to a paper: foreign layout"
+        )
     layout = _layout(found, kind)
     kind = kind or _kind_of_layout(dom, layout)
     day = (_dated(dom) or hint.day or today) if kind is PageKind.DAILY else None
@@ -193,29 +198,36 @@ def _reference_day(kind: PageKind | None, today: date | None, at: datetime) -> d
     return at.date()
 
 
-def _expect_empty(dom: LexborHTMLParser, body: bytes, kind: PageKind | None) -> None:
-    """Let an empty list pass; refuse everything else, naming what it seems to be."""
+def _expect_empty(dom: LexborHTMLParser, body: bytes, query: str | None) -> None:
+    """Let a search without a find pass; refuse everything else, naming what it seems to be.
+
+    An empty list is told by the island: without one, a page that shows no papers is one that
+    cannot be read.
+    """
     if refusal := _refusal(dom, body):
         raise ParseError(refusal)
-    if kind is PageKind.TRENDING:
-        raise ParseError("the trending page shows no papers")
+    if query is None:
+        raise ParseError("the page has neither an island nor cards: a new layout?")
 
 
 def _refusal(dom: LexborHTMLParser, body: bytes) -> str | None:
     title, heading = _title(dom, "title"), _title(dom, "h1")
     cut = b"<html" in body[:2_000] and not any(end in body for end in _ENDS)
-    ours = heading.startswith(("Daily Papers", "Trending Papers")) or b"DailyPapersPage" in body
+    named = any(said.startswith(("Daily Papers", "Trending Papers")) for said in (heading, title))
+    ours = named or b"DailyPapersPage" in body
     if ours and not cut:
         return None
     lowered = f"{title} {heading}".lower()
-    if dom.css_first("input[type=password]") or _LOGIN.search(lowered):
+    if ours:  # before the signs of a challenge: every page loads its script
+        what = _CUT
+    elif dom.css_first("input[type=password]") or _LOGIN.search(lowered):
         what = "a login page instead of papers"
     elif any(sign in body for sign in _CHALLENGE_SIGNS) or _CHALLENGE.search(lowered):
         what = "a challenge for browsers instead of papers"
     elif _ERROR.search(lowered):
         what = "an error page instead of papers"
     elif cut:
-        what = "the page is cut off before its first paper"
+        what = _CUT
     elif dom.css_first("a[href*='/papers/']"):
         what = "the page links to papers but in a foreign layout"
     else:

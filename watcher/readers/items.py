@@ -344,13 +344,14 @@ def listing(paper: PaperItem, day: date | None) -> tuple[datetime | None, date |
     """When and on which day it was listed on the daily page; None for what is not known.
 
     ``submittedOnDailyAt`` when it is not midnight (from May 2026 on it is midnight only); else
-    the time in ``discussionId`` if it falls on the list day. ``day`` is used where the item
-    names none. Source: FORMAT.md, "three clocks".
+    the time in ``discussionId`` if it falls on the list day. A time without a zone only tells the
+    day. ``day`` is used where the item names none. Source: FORMAT.md, "three clocks".
     """
-    submitted = text.iso_time(_set(paper.submitted_on_daily_at))
+    named = _set(paper.submitted_on_daily_at)
+    submitted = text.iso_time(named)
     if submitted and submitted.timetz() != time(tzinfo=UTC):
         return submitted, submitted.date()
-    listed_on = submitted.date() if submitted else day
+    listed_on = submitted.date() if submitted else text.iso_day(named) or day
     opened = _object_time(_set(paper.discussion_id))
     return (opened if opened and opened.date() == listed_on else None), listed_on
 

@@ -18,7 +18,7 @@ LINES_LIMIT = 50_000
 """A dump of a hundred papers has some seven hundred."""
 
 _BULLET = r"(?:[•*·\-–]\s*)?"
-_DAY = r"(?:Published on\s+)?[A-Z][a-z]{2}[a-z]{0,6}\.?\s+\d{1,2}(?:,\s*\d{4})?"
+_DAY = rf"(?:Published on\s+)?{text.MONTH}\s+\d{{1,2}}(?:,\s*\d{{4}})?"
 _AUTHORS = re.compile(rf"{_BULLET}(\d[\d,]*)\s+authors?", re.ASCII)
 _DATED = re.compile(rf"({_DAY})(?:\s+(\d[\d,]*))?", re.ASCII)
 _FOOT = re.compile(rf"(\S.{{0,118}}?)?\s*·\s*({_DAY})(?:\s+(\d[\d,]*))?")

@@ -164,9 +164,10 @@ class Memo:
         for slot in slots[:ITEMS]:
             if slot.entry is not None:
                 entries[slot.head] = slot.entry
+                by_id.pop(slot.entry.card.paper_id or "", None)
                 continue
             item, layout = next(fresh), slot.layout
-            card = by_id.get(text.paper_id(item.paper.id) or "")
+            card = by_id.pop(text.paper_id(item.paper.id) or "", None)  # not for its double
             if layout and card and slot.counts == (card.upvotes, card.comments, card.stars):
                 entries[slot.head] = Entry(card, items.shown([item]), layout)
         self.entries, self.day = entries, day

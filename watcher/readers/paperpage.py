@@ -15,6 +15,8 @@ from watcher.errors import ParseError
 from watcher.model import Card, PageKind, ReaderName, Snapshot
 from watcher.readers import page, text
 
+_AI_LABEL = "AI-generated summary"
+"""Stands below the summary, in a box with it."""
 _TITLE_PREFIX = "Paper page - "
 _IN_TEXT = re.compile(r"arxiv:\s*(\d{4}\.\d{4,5})", re.ASCII | re.IGNORECASE)
 _SHOWS = frozenset(
@@ -106,7 +108,9 @@ def _abstract(dom: LexborHTMLParser) -> tuple[str | None, str | None]:
     summary = abstract = None
     for paragraph in parent.css("p"):
         written = text.clean(paragraph.text())
-        if "text-blue-700" in (paragraph.attributes.get("class") or ""):
+        box = text.clean(paragraph.parent.text()) if paragraph.parent else None
+        named = paragraph.attributes.get("class") or ""
+        if (box or "").endswith(_AI_LABEL) or "text-blue-700" in named:
             summary = summary or written
         else:
             abstract = abstract or written

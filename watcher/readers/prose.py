@@ -25,6 +25,8 @@ _LOST = 5.0
 """What must speak against reading a paragraph before it is dropped; little if it is short."""
 
 _SHORT_JUNK = 40
+_SHORT_SENTENCE = -0.8
+"""A short paragraph with a full stop rather begins an abstract than makes junk of its title."""
 
 
 class Role(IntEnum):
@@ -95,7 +97,7 @@ def abstract_likeness(paragraph: str) -> float:
     """Above zero for an abstract, below for a title; the size says how sure."""
     score = min(max((len(paragraph) - _EVEN_LENGTH) / 40, -3.0), 6.0)
     if paragraph.endswith((".", "。")):
-        score += 3.0
+        score = max(score, _SHORT_SENTENCE) + 3.0
     elif len(paragraph) < 250:
         score -= 1.0
     if _SENTENCE_BREAK.search(paragraph):

@@ -21,16 +21,18 @@ _ODD_TARGET = re.compile(rb"data-target\s*=\s*[\"']?\s*\Z", re.IGNORECASE)
 _PLAIN_START = re.compile(rb"<[a-zA-Z][\w-]*\s(?:[^\"'<>]|\"[^\"<>]*\"|'[^'<>]*')*")
 """A tag up to its data-target with balanced quotes and nothing odd in them: the usual case."""
 
-_HIDING = (
-    (b"<!--", b"-->"),
-    *((b"<" + name, b"</" + name) for name in (b"script", b"style", b"title", b"textarea")),
+_RAW = (
+    *(b"script", b"style", b"title", b"textarea"),
+    *(b"template", b"noscript", b"xmp", b"iframe", b"noframes"),
 )
-"""Between these nothing is a tag."""
+_HIDING = ((b"<!--", b"-->"), *((b"<" + name, b"</" + name) for name in _RAW))
+"""Between these nothing is a tag, or nothing that a browser shows."""
 
 _MARKUP = re.compile(
     rb"""<!--(?:-?>|.*?(?:--!?>|\Z))
-    |<(?P<raw>script|style|title|textarea)(?=[\s/>])
-    |<[a-zA-Z]""",
+    |<(?P<raw>%s)(?=[\s/>])
+    |<[a-zA-Z]"""
+    % b"|".join(_RAW),
     re.DOTALL | re.IGNORECASE | re.VERBOSE,
 )
 _SHORT = 2_000

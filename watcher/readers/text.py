@@ -26,7 +26,8 @@ _PAPER_PATH = re.compile(
 _LINK = re.compile(
     r"(?i:https?)://[^\s\x00-\x20\x7f-\x9f\"'<>\\`\u200b-\u202e\u2060-\u2069\ufeff]+"
 )
-_COUNT = re.compile(r"(\d{1,3}(?:,\d{3})+|\d+(?:\.\d+)?)\s*([kKmM]?)", re.ASCII)
+_COUNT = re.compile(r"(\d{1,3}(?:[, \u00a0\u202f]\d{3})+|\d+(?:\.\d+)?)\s*([kKmM]?)", re.ASCII)
+_GROUPS = dict.fromkeys(map(ord, ", \u00a0\u202f"))
 _SCALE = {"": 1, "k": 1_000, "m": 1_000_000}
 _UNPRINTABLE = re.compile(
     r"[\x00-\x1f\x7f-\x9f\xad\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]"
@@ -41,10 +42,14 @@ _BEYOND_ASCII = re.compile("[^\\x00-\\x7f\ufffd]")
 _DECLARED_WITHIN = 1_024
 """The HTML standard looks for a declared charset in the first 1,024 bytes only."""
 
-_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-_MONTH = r"([A-Z][a-z]{2})[a-z]{0,6}\.?"
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+MONTH = (
+    r"(?:Jan(?:uary)?|Feb(?:ruary)?|Mar(?:ch)?|Apr(?:il)?|May|June?|July?|Aug(?:ust)?"
+    r"|Sep(?:t(?:ember)?)?|Oct(?:ober)?|Nov(?:ember)?|Dec(?:ember)?)\.?"
+)
+"""Spelled out, so that no paper called Octopus 4 is a date."""
 _DATE = re.compile(
-    rf"(?:Published on\s+|Published:?\s+|on\s+)?{_MONTH}\s+(\d{{1,2}})(?:,\s*(\d{{4}}))?", re.ASCII
+    rf"(?:Published on\s+|Published:?\s+|on\s+)?({MONTH})\s+(\d{{1,2}})(?:,\s*(\d{{4}}))?", re.ASCII
 )
 
 
@@ -144,7 +149,7 @@ def count(text: str | None) -> tuple[int | None, bool]:
     found = _COUNT.fullmatch(text.strip()) if text else None
     if not found or len(found[1]) > 15:
         return None, False
-    number, unit = found[1].replace(",", ""), found[2].lower()
+    number, unit = found[1].translate(_GROUPS), found[2].lower()
     if not unit:
         return (None, False) if "." in number else (int(number), False)
     return round(float(number) * _SCALE[unit]), True
@@ -181,9 +186,7 @@ def day(text: str | None, at: date) -> date | None:
     found = _DATE.fullmatch(text.strip()) if text else None
     if not found:
         return None
-    if found[1].lower() not in _MONTHS:
-        return None
-    month = _MONTHS.index(found[1].lower()) + 1
+    month = _MONTHS.index(found[1][:3]) + 1
     if found[3]:
         return _date(int(found[3]), month, int(found[2]))
     return _latest(month, int(found[2]), at)

@@ -10,9 +10,11 @@ from watcher.store.meeting import Met
 from watcher.store.papers import Papers
 from watcher.store.records import Records, open_records
 from watcher.store.sources import Check, Kept, SourceState
+from watcher.store.standing import ChannelState
 from watcher.store.thread import Store
 
 __all__ = [
+    "ChannelState",
     "Check",
     "Kept",
     "Lock",

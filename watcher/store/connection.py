@@ -171,6 +171,7 @@ def connect(path: Path, *, migrate: bool, create: bool = False) -> Database:
         _check_file(path)
         db = _open(path)
         try:
+            _check_owner(db.execute("pragma application_id").fetchone()[0], path)
             _check_schema(db, path, migrate=migrate)
         except BaseException:
             db.close()
@@ -215,7 +216,11 @@ def _check_file(path: Path) -> None:
     found = _application_id(path)
     if found is None:
         raise StoreRefused(f"{path} is no SQLite file, or damaged. {newest_backup(path)}")
-    if found != APPLICATION_ID:
+    _check_owner(found, path)
+
+
+def _check_owner(application_id: int, path: Path) -> None:
+    if application_id != APPLICATION_ID:
         raise StoreRefused(
             f"{path} is a database of another program, or damaged; it was left as it is. "
             f"{newest_backup(path)}"
@@ -235,6 +240,10 @@ def _application_id(path: Path) -> int | None:
         except sqlite3.DatabaseError as exc:
             if exc.sqlite_errorcode == sqlite3.SQLITE_NOTADB:
                 return None
+            if exc.sqlite_errorcode & 0xFF == sqlite3.SQLITE_CORRUPT:
+                # A file whose checkpoint was cut short, or is under way, is shorter than its
+                # first page says: sound with its log, which was not looked at here.
+                return APPLICATION_ID
             raise
 
 

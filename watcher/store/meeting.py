@@ -66,9 +66,14 @@ _UPDATES = (
 
 
 def _hour_ago(hours: int) -> str:
-    """The looks of the hour that ended so long ago, and back to the last known before it."""
+    """The looks of the hour that ended so long ago, and back to the last known before it; and
+    each source's last of the week before."""
     end, begin = f"?2 - {hours * HOUR}", f"?2 - {(hours + 1) * HOUR}"
     return (
+        # SQLite takes the other columns from the row that has the maximum.
+        f"select max(at), {_LOOK.partition(', ')[2]} from sightings where paper = ?1"
+        f" and at <= {end} and at >= {end} - {_WEEK} and upvotes is not null group by source"
+        f" union all "
         f"select {_LOOK} from sightings where paper = ?1 and at <= {end} and at >= coalesce("
         f"(select at from sightings where paper = ?1 and at < {begin} and upvotes is not null"
         f" order by at desc limit 1), {begin})"
@@ -192,6 +197,8 @@ class Meetings:
         self._words = Words(conn)
         self._recent: dict[str, Known] = {}
         """Papers met lately, by arXiv id: most visits meet what the last one met."""
+        self.unsure = False
+        """See ``Papers.unsure``."""
 
     def forget(self) -> None:
         """Drop what was kept of rows: others may have written, or our own were rolled back."""
@@ -214,6 +221,7 @@ class Meetings:
             self._place([paper for paper, _, _ in who], source, at)
         if not live:
             self.forget()
+        self.unsure = visit.falls.concern(m.row for m in met)
         return tuple(met)
 
     def _meet(self, visit: _Visit, rank: int, paper: Known, card: Card, fresh: bool) -> Met:

@@ -418,10 +418,22 @@ class Outbox(Ledger):
             "update messages set due_at = ?, leased = 0 where leased", (to_text(now),)
         ).rowcount
 
+    def end_long_waits(self, now: datetime, longest: timedelta) -> int:
+        """Make due what waits for another attempt for longer than anything is made to wait: a
+        clock that was ahead put it off. How many that were."""
+        latest = to_text(now + longest)
+        self._conn.execute("update channels set rest_until = null where rest_until > ?", (latest,))
+        return self._conn.execute(
+            "update messages set due_at = ? where state = 'waiting' and attempts > 0"
+            " and due_at > ?",
+            (to_text(now), latest),
+        ).rowcount
+
     def resend(self, key: str, now: datetime) -> bool:
         """Send a message again, now, whatever became of it: same key, same words.
 
-        False when there is none. An address that was suppressed is written to again.
+        False when there is none. An address that was suppressed is written to again, and a
+        channel that was left alone for a while is not any more.
         """
         row = self._conn.execute(
             "update messages set state = 'waiting', due_at = ?, leased = 0, attempts = 0,"
@@ -431,6 +443,7 @@ class Outbox(Ledger):
         ).fetchone()
         if row is not None:
             self._standing.allow(*row)
+            self._standing.stir(row[0])
         return row is not None
 
 

@@ -46,6 +46,11 @@ class Papers:
         """
         return self._meetings.meet(source, snapshot, live=live)
 
+    @property
+    def unsure(self) -> bool:
+        """Whether the page met last shows counts that fell and are not believed yet."""
+        return self._meetings.unsure
+
     # --- asking ---
 
     def find(self, name: str) -> int | None:

@@ -98,14 +98,29 @@ class Sources:
         known = self._ids.get(name)
         if known is not None:
             return known
+        state = self.state(name)
+        if state is not None and url not in ("", state.url):
+            self._move(state, url)
         row = self._conn.execute(
             "insert into sources (name, url, family) values (?, ?, ?)"
-            " on conflict (name) do update"
-            " set url = iif(excluded.url = '', url, excluded.url) returning id",
+            " on conflict (name) do update set name = name returning id",
             (name, url, family or name),
         ).fetchone()
         self._ids[name] = row[0]
         return int(row[0])
+
+    def _move(self, state: SourceState, url: str) -> None:
+        """Another page under an old name: it begins anew, what it shows at first is known."""
+        self._conn.execute("update sources set url = ? where id = ?", (url, state.id))
+        if not state.url:
+            return  # only imported so far
+        self._conn.execute(
+            "update sources set etag = null, last_modified = null, island_hash = null,"
+            " kind = null, first_ok_at = null, last_ok_at = null where id = ?",
+            (state.id,),
+        )
+        self._conn.execute("delete from pairs where source = ?", (state.name,))
+        self._conn.execute("delete from portraits where source = ?", (state.id,))
 
     def families(self) -> dict[int, str]:
         """The row of each source to the name that rules know it by."""
@@ -218,15 +233,24 @@ class Sources:
             (source,),
         )
 
-    def keep_order(self, source: int, at: int, papers: list[int], *, ranked: bool) -> bool:
-        """Store a page's papers in their order, if it differs from the last; True if it did."""
-        shown = (pack(papers), int(ranked))
+    def order(self, source: int) -> list[int]:
+        """The papers of a trending page at the last visit, in its order; empty for any other."""
+        papers, ranked = self._order(source) or (b"", 0)
+        return unpack(papers) if ranked else []
+
+    def _order(self, source: int) -> tuple[bytes, int] | None:
         last = self._last_order.get(source)
         if last is None:
             last = self._conn.execute(
                 "select papers, ranked from orders where source = ? order by at desc limit 1",
                 (source,),
             ).fetchone()
+        return last
+
+    def keep_order(self, source: int, at: int, papers: list[int], *, ranked: bool) -> bool:
+        """Store a page's papers in their order, if it differs from the last; True if it did."""
+        shown = (pack(papers), int(ranked))
+        last = self._order(source)
         self._last_order[source] = shown
         if shown == last:
             return False

@@ -157,6 +157,10 @@ class Standing:
         """Leave the channel alone until an instant."""
         self._update(name, "rest_until = ?", to_text(until))
 
+    def stir(self, name: str) -> None:
+        """Leave it alone no longer."""
+        self._update(name, "rest_until = null")
+
     def tell(self, name: str, kind: str | None) -> None:
         """Remember the kind of notice that is out about a channel; None: all is told."""
         self._update(name, "told = ?", kind)

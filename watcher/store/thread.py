@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from watcher.errors import StoreRefused
 from watcher.store.connection import translate
 from watcher.store.records import Records
 
@@ -41,6 +42,10 @@ class Store:
         self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._records = open_records()
         self._version: int | None = None
+        self._files: dict[Path, tuple[int, int] | None] = {
+            path: None,
+            path.with_name(f"{path.name}-wal"): None,
+        }
         self._thread = threading.Thread(target=self._serve, name="store", daemon=True)
         self._thread.start()
 
@@ -116,9 +121,10 @@ class Store:
         """Commit some writes; those that are left when SQLite ended the transaction by itself."""
         conn = self._records.conn
         try:
+            self._check_files()
             conn.execute("begin immediate")
             self._notice_others(conn)
-        except sqlite3.Error as exc:
+        except (sqlite3.Error, StoreRefused) as exc:
             for job in jobs:
                 job.fail(self._translated(exc))
             return ()
@@ -131,6 +137,21 @@ class Store:
                 break
         self._commit(done)
         return left
+
+    def _check_files(self) -> None:
+        """Raises StoreRefused when the file or its log is not the one that was opened: SQLite
+        would go on with those that are gone, and all it writes would be gone with them."""
+        for path, known in self._files.items():
+            found = None
+            with contextlib.suppress(OSError):
+                status = path.stat()
+                found = (status.st_dev, status.st_ino)
+            if known not in (None, found):
+                raise StoreRefused(
+                    f"{path} was removed or replaced while the watcher was using it; what it "
+                    "wrote since is lost. Start it again once nobody touches the database."
+                )
+            self._files[path] = found  # the log is made by the first write
 
     def _notice_others(self, conn: sqlite3.Connection) -> None:
         """Forget what was kept of rows when another process has written since."""

@@ -60,7 +60,7 @@ def listing(card: Card, snapshot: Snapshot) -> tuple[str | None, int | None, boo
         begin = datetime(day.year, day.month, day.day, tzinfo=UTC)
         end = begin + timedelta(days=1) - timedelta(seconds=1)
         return str(day), to_unix(min(max(seen, begin), end)), False
-    if snapshot.kind in (PageKind.DAILY, PageKind.WEEK, PageKind.MONTH):
+    if snapshot.kind is PageKind.DAILY:
         return None, to_unix(seen), False
     return None, None, False
 
