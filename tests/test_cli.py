@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import itertools
 import json
+import os
 import shlex
 import subprocess
 import sys
@@ -18,9 +19,10 @@ import pytest
 from tests import pages
 from tests.conftest import ROOT, SHARED, needs_shared
 from watcher.cli import VERBS, cli, main
+from watcher.demo.run import CONFIG
 from watcher.demo.site import Site, serve
 from watcher.demo.world import World
-from watcher.store import open_records
+from watcher.store import Lock, open_records
 
 CARD_KEYS = [
     "rank", "paper_id", "title", "abstract", "ai_summary", "authors", "author_count",
@@ -141,6 +143,17 @@ def test_every_verb_shows_examples_that_it_would_take(capsys, path):
         _take(cli, args)
 
 
+@pytest.mark.parametrize("path", [(), *_commands(cli)], ids=" ".join)
+def test_a_file_that_cannot_be_read_is_no_wrong_usage(path):
+    command = cli
+    for name in path:
+        command = command.get_command(click.Context(command), name)
+    verbs = ("init", "backup", "restore", "archive", "demo", "digest")  # they write there, or check
+    for param in command.params:
+        if isinstance(param.type, click.Path) and ("-c" in param.opts or path[0] not in verbs):
+            assert not param.type.readable, param.name
+
+
 def test_an_example_with_a_wrong_option_would_be_found():
     with pytest.raises(click.UsageError):
         _take(cli, ["deliveries", "--sate", "dead"])
@@ -225,6 +238,55 @@ def test_check_config_gives_programs_what_is_in_force_with_secrets_masked(capsys
     assert any("holds secrets and others can read it" in line for line in said["warnings"])
 
 
+@pytest.fixture
+def of_a_service(tmp_path, monkeypatch):
+    """A config whose secrets only the service can see, and its database."""
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+    path = tmp_path / "config.toml"
+    path.write_text(
+        '[watcher]\ncontact = "mailto:me@example.org"\noperator = "me"\n[channel.me]\n'
+        'type = "email"\nsmtp = "smtp://me@mail.example.org"\npassword_file = "smtp-password"\n'
+        'from = "a@example.org"\nto = ["b@example.org"]\n[channel.hook]\ntype = "webhook"\n'
+        'url_file = "hook-url"\nsecret_file = "hook-secret"\n[web]\ntoken_file = "web-token"\n'
+        'listen = "0.0.0.0:8484"\nsubscribe = "me"\npublic_url = "https://papers.example.org"\n'
+    )
+    open_records(tmp_path / "watcher.db", create=True, migrate=True).close()
+    return path
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("stats",), ("papers",), ("sources",), ("rules",), ("events",), ("deliveries",),
+        ("channels",), ("channels", "enable", "hook"), ("digest", "preview", "me"), ("prune",),
+        ("subscribers", "list"), ("backup",), ("archive", "list"), ("migrate",),
+    ],
+    ids=" ".join,
+)  # fmt: skip
+def test_what_sends_nothing_needs_no_secret(capsys, of_a_service, args):
+    code, _, err = call(capsys, *args, "-c", of_a_service)
+    assert (code, err) == (0, "")
+
+
+@pytest.mark.parametrize("args", [("once",), ("run",), ("test-channel", "me"), ("check-config",)])
+def test_what_sends_asks_for_its_secrets_and_says_who_sees_those_of_a_service(
+    capsys, of_a_service, args, monkeypatch
+):
+    code, _, err = call(capsys, *args, "-c", of_a_service)
+    assert code == 78
+    for name in ("smtp-password", "hook-url", "hook-secret", "web-token"):
+        assert f"there is no file {of_a_service.parent / name}\n" in err
+    assert err.count("CREDENTIALS_DIRECTORY") == 1
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(of_a_service.parent))
+    assert "CREDENTIALS_DIRECTORY" not in call(capsys, *args, "-c", of_a_service)[2]
+
+
+def test_a_slip_is_told_without_a_word_about_services(capsys, of_a_service):
+    of_a_service.write_text(of_a_service.read_text() + "[fetch]\ntimout = 3\n")
+    assert "CREDENTIALS_DIRECTORY" not in call(capsys, "check-config", "-c", of_a_service)[2]
+    assert call(capsys, "stats", "-c", of_a_service)[0] == 78
+
+
 # --- the main job --------------------------------------------------------------------------
 
 
@@ -242,6 +304,46 @@ def test_once_remembers_and_a_second_time_changes_nothing(capsys, config):
     after = json.loads(call(capsys, "stats", "-c", config, "--json")[1])
     assert (after["papers"], after["sightings"]) == (before["papers"], before["sightings"])
     assert after["checks"] == {"ok": 2, "unchanged": 2, "failed": 0, "quarantined": 0}
+
+
+CHANNELS = """
+channels = ["here"]
+known = "tell"
+[channel.here]
+type = "console"
+"""
+
+
+def test_once_says_nothing_of_a_baseline_that_was_told(capsys, config):
+    twice = config.read_text().replace("/papers?q=alignment", "/papers/trending")
+    config.write_text(twice + CHANNELS)  # the second source has nothing left to tell
+    code, out, _ = call(capsys, "once", "-c", config)
+    assert code == 0
+    assert out.count("changes to tell") == 1
+    assert "told to nobody" not in out
+
+
+def test_once_keeps_messages_to_the_console_out_of_its_json(capsys, config):
+    config.write_text(config.read_text() + CHANNELS)
+    code, out, err = call(capsys, "once", "--json", "-c", config)
+    assert code == 0
+    assert {visit["outcome"] for visit in json.loads(out)} == {"ok"}
+    assert "New" in err
+
+
+def test_once_counts_messages_not_attempts(capsys, config):
+    mail = CHANNELS.replace(
+        '"console"',
+        '"email"\nsmtp = "smtp://127.0.0.1:9"\nallow_plaintext = true\n'
+        'from = "papers@example.org"\nto = ["ada@example.org", "bo@example.org"]',
+    )
+    retries = '[delivery]\nretry = ["0s", "0s", "0s", "5m"]\n'
+    config.write_text(config.read_text() + mail + retries)
+    code, out, _ = call(capsys, "once", "-c", config)
+    waiting = json.loads(call(capsys, "deliveries", "--json", "-c", config)[1])
+    assert code == 75
+    assert {message["attempts"] for message in waiting} == {3}
+    assert f"0 messages sent, {len(waiting)} failed" in out
 
 
 def test_once_due_does_nothing_when_nothing_is_due(capsys, config):
@@ -386,6 +488,18 @@ def test_run_visits_on_schedule_stops_on_sigterm_and_lets_nobody_else_in(config)
         daemon.wait()
 
 
+def test_once_visits_all_although_its_reader_is_gone(capsys, config):
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, "-m", "watcher", "once", "-c", config],
+        stdout=writing, stderr=subprocess.PIPE, check=False, timeout=60,
+    )  # fmt: skip
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert json.loads(call(capsys, "stats", "--json", "-c", config)[1])["checks"]["ok"] == 2
+
+
 def test_ctrl_c_in_an_import_leaves_whole_files_and_can_be_resumed(config, tmp_path):
     folder = tmp_path / "many"
     folder.mkdir()
@@ -420,3 +534,40 @@ def test_the_demo_finds_a_rising_paper_and_survives_outage_and_redesign(tmp_path
     assert "works again" in out
     assert "watcher init" in out
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    "name", ["watcher.db", "watcher.db-wal", "config.toml", "mail/new/1.a", "mail/cur/1.a:2,S"]
+)
+def test_the_demo_touches_nothing_of_a_real_watcher(capsys, tmp_path, name):
+    file = tmp_path / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("precious")
+    code, _, err = call(capsys, "demo", "--days", 1, "--folder", tmp_path)
+    assert code == 1
+    assert str(file) in err
+    assert "--folder" in err
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [file]
+    assert file.read_text() == "precious"
+
+
+def test_a_demo_beside_another_is_refused_and_one_after_it_clears_its_own_files_only(
+    capsys, tmp_path
+):
+    (tmp_path / "config.toml").write_text(CONFIG.format(site="http://127.0.0.1:9"))
+    old, filed = tmp_path / "mail" / "new" / "1.a", tmp_path / "mail" / ".Filed" / "1.a"
+    for mail in (old, filed):
+        mail.parent.mkdir(parents=True)
+        mail.write_text("a mail")
+    lock = Lock(tmp_path / "watcher.db")
+    lock.acquire()
+    code, _, err = call(capsys, "demo", "--days", 1, "--folder", tmp_path)
+    assert code == 78
+    assert "another watcher" in err
+    assert old.exists()
+    lock.release()
+    held = lock.path.stat().st_ino
+    assert call(capsys, "demo", "--days", 1, "--folder", tmp_path)[0] == 0
+    assert not old.exists()
+    assert filed.exists()
+    assert lock.path.stat().st_ino == held

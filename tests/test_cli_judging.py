@@ -174,7 +174,8 @@ def test_every_rule_and_kind_has_one_verdict_and_it_fires_when_all_is_met(loaded
 
 
 def test_why_as_it_was_before_it_was_told(loaded, call, demo):
-    paper = stored(demo, "e.type = 'paper.rising' and not e.known")[0][4]
+    later = "e.type = 'paper.rising' and not e.known and unixepoch(e.at) > p.first_seen_at + 60"
+    paper = stored(demo, later)[0][4]
     (now,) = [v for v in loaded("why", paper, "--rule", "rising") if v["kind"] == "rising"]
     before = datetime.fromisoformat(now["at"]) - timedelta(seconds=1)
     (then,) = [
@@ -184,6 +185,13 @@ def test_why_as_it_was_before_it_was_told(loaded, call, demo):
     ]
     assert (then["said"], then["event"]) == (False, None)
     assert then["at"] < now["at"]
+
+
+def test_why_at_a_time_when_nobody_had_seen_the_paper_says_so(call, demo):
+    paper = stored(demo, "not e.known")[0][4]
+    code, _, err = call("why", paper, "--at", "2026-10-01")
+    assert code == 1
+    assert f"{paper} was not seen by 2026-10-01 00:00 UTC, but first on 2026-1" in err
 
 
 def test_names_that_are_not_there_are_refused_with_a_guess(call):
@@ -294,6 +302,50 @@ def test_rules_show_what_they_ask_and_what_they_told(loaded, call, demo):
     assert "Usual votes" in out
 
 
+def test_rules_say_only_what_they_tell(small, call):
+    config = small(
+        {
+            "first": 'events = ["new"]',
+            "climbing": 'events = ["rising"]\nmin_upvotes = 30',
+            "again": 'events = ["resurging"]',
+        },
+        seen(0, 1),
+    )
+    lines = call("rules", config=config)[1].splitlines()
+    asked = {rule: lines[lines.index(next(x for x in lines if x.startswith(rule))) + 1].strip()
+             for rule in ("first", "climbing", "again")}  # fmt: skip
+    assert asked == {
+        "first": "new at first sight",
+        "climbing": "from 30 votes · rising from surely 2 × the usual",
+        "again": "resurging when an old paper gains votes again",
+    }
+
+
+def test_times_for_people_say_their_zone(call, demo):
+    _, _, kind, _, paper, _, _ = stored(demo, "not e.known")[-1]
+    assert "at (UTC)" in call("events")[1]
+    said = rf"\d\d:\d\d UTC {kind.removeprefix('paper.')}"
+    assert re.search(said, call("paper", paper)[1])
+    assert "promised (UTC)" in call("deliveries")[1]
+
+
+def test_a_list_says_how_much_of_it_is_shown(call, loaded):
+    matching = len(loaded("papers", "model"))
+    assert f"… 20 of {matching}; --limit shows more" in call("papers", "model")[1]
+    assert f"… 3 of {matching}; --limit shows more" in call("papers", "model", "--limit", 3)[1]
+    assert "--limit" not in call("papers", "model", "--limit", matching)[1]
+    assert "… 20 of " in call("papers")[1]
+    sent = len(loaded("deliveries", "--state", "sent"))
+    assert f"… 2 of {sent}; --limit" in call("deliveries", "--state", "sent", "--limit", 2)[1]
+    assert "--limit" not in call("deliveries", "--channel", "me", "--limit", sent + 9)[1]
+
+
+def test_a_paper_is_found_by_its_name_at_arxiv(call, demo):
+    paper = stored(demo, "not e.known")[0][4]
+    for name in (f"arXiv:{paper}", f"ARXIV:{paper}v2", f"https://arxiv.org/abs/{paper}"):
+        assert call("paper", name)[0] == 0, name
+
+
 def test_a_budget_shows_the_thresholds_it_learnt_and_what_matched_lately(small, loaded, call):
     now = datetime.now(UTC).replace(microsecond=0)
     fakes = [
@@ -382,6 +434,9 @@ def test_another_config_is_tried_on_the_same_history(loaded, demo, call):
         (["--alerts", "out.csv"], 2, "--series"),
         (["--series", "nothing.csv", "--alerts", "out.csv"], 1, "nothing.csv"),
         (["--since", "yesterday"], 2, "is no time"),
+        (["--since", "2199-01-01"], 2, "future"),
+        (["--series", "nothing.csv", "--alerts", "o.csv", "--rule", "rising"], 2, "--rule"),
+        (["--series", "nothing.csv", "--alerts", "o.csv", "--since", "2026-01-01"], 2, "--since"),
     ],
 )
 def test_a_question_that_cannot_be_answered_says_why(call, args, code, said):
@@ -400,6 +455,24 @@ def test_foreign_series_need_no_config(call, tmp_path, monkeypatch):
     (alert,) = csv.DictReader((tmp_path / "alerts.csv").read_text().splitlines())
     assert list(alert) == ["paper_id", "alerted_at", "kind", "upvotes", "multiplier"]
     assert (alert["paper_id"], alert["kind"], alert["upvotes"]) == ("p300", "rising", "300")
+
+
+@pytest.mark.parametrize("alerts", ["counts.csv", "./counts.csv", "learn.csv", "link.csv"])
+def test_alerts_never_go_over_what_is_read(call, tmp_path, monkeypatch, alerts):
+    monkeypatch.chdir(tmp_path)
+    for name in ("counts.csv", "learn.csv"):
+        (tmp_path / name).write_text("paper_id,observed_at,upvotes,listed_at\n")
+    (tmp_path / "link.csv").symlink_to("counts.csv")
+    args = ("--series", "counts.csv", "--learn", "learn.csv", "--alerts", alerts)
+    code, _, err = call("backtest", *args)
+    assert code == 2
+    assert "write over" in err
+    assert "paper_id" in (tmp_path / "counts.csv").read_text()
+
+
+def test_a_series_that_is_not_there_is_told_in_plain_words(call):
+    code, _, err = call("backtest", "--series", "x.csv", "--alerts", "out.csv")
+    assert (code, err) == (1, "watcher: x.csv: cannot be read: No such file or directory\n")
 
 
 # --- the documentation ------------------------------------------------------------------------

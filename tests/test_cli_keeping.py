@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import sqlite3
 import subprocess
 import sys
@@ -126,6 +127,35 @@ def test_a_restore_puts_everything_back_and_keeps_what_was_there(capsys, home):
     with open_records(aside) as records:
         assert records.papers.count() == (6, 0)
     assert oct((home / "w.db").stat().st_mode)[-3:] == "600"
+
+
+def test_a_restore_says_that_no_database_was_there(capsys, home):
+    run(capsys, home, "backup", home / "b.db")
+    (home / "w.db").unlink()
+    code, out, _ = run(capsys, home, "restore", home / "b.db")
+    assert code == 0
+    assert f"there was none at {home / 'w.db'}; is STATE_DIRECTORY set" in out
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes files for others")
+def test_what_root_makes_for_a_service_belongs_to_its_user(capsys, home):
+    def owner(path):
+        return path.stat().st_uid, path.stat().st_gid
+
+    for path in (home, home / "w.db"):
+        os.chown(path, 12_345, 12_346)
+    made = Path(json.loads(run(capsys, home, "backup", "--json")[1])["path"])
+    assert owner(made) == owner(made.parent) == (12_345, 12_346)
+    for there in (True, False):
+        if not there:
+            (home / "w.db").unlink()
+            (home / "w.db.lock").unlink()
+        assert run(capsys, home, "restore", made)[0] == 0
+        assert owner(home / "w.db") == owner(home / "w.db.lock") == (12_345, 12_346)
+    (home / "w.db").unlink()
+    (home / "page.html").write_bytes(pages.trending(FAKES))
+    assert run(capsys, home, "import", home / "page.html")[0] == 0
+    assert owner(home / "w.db") == (12_345, 12_346)
 
 
 @pytest.mark.parametrize("harm", ["garbled", "empty", "text", "other"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import subprocess
@@ -14,18 +15,22 @@ from statistics import mean, median
 
 import aiohttp
 import pytest
+from rich.console import Console
 
 from bench import site as bench
+from tests.makers import notice
 from watcher import readers
 from watcher.demo import render
 from watcher.demo.invent import PAPERS_BY_WEEKDAY, InventedPaper, invent_day
 from watcher.demo.items import Layout, abbreviate
 from watcher.demo.render import Printer, Sheet
+from watcher.demo.run import Story
 from watcher.demo.site import Fault, Incident, Site, serve
 from watcher.demo.votes import DAY, HOUR, SHARE_BY_AGE, Course
 from watcher.demo.world import Shown, World
 from watcher.errors import ParseError
-from watcher.model import Card, PageKind, ReaderName, Snapshot
+from watcher.model import Card, CheckOutcome, EventType, PageKind, ReaderName, Snapshot
+from watcher.watch import Checked
 
 START = date(2026, 10, 1)
 NOW = datetime(2026, 10, 14, 15, 20, tzinfo=UTC)
@@ -568,3 +573,19 @@ def test_a_rotation_shows_one_visit_after_the_other(bench_folder: Path) -> None:
         seen.append(link.resolve().name)
     assert seen == ["000.html.gz", "001.html.gz", "002.html.gz", "000.html.gz"]
     assert bench.write_pages(bench_folder, 2, visits=3, same=2) == 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "colour"),
+    [
+        (EventType.SOURCE_FAILING, "31"),
+        (EventType.SOURCE_DRIFTING, "33"),
+        (EventType.SOURCE_RECOVERED, "32"),
+    ],
+)
+def test_the_demo_shows_only_good_news_in_green(kind: EventType, colour: str) -> None:
+    out = Console(file=io.StringIO(), force_terminal=True, color_system="standard", width=100)
+    story = Story(out, ())
+    checked = Checked(target="trending", at=NOW, outcome=CheckOutcome.OK)
+    story.tell(checked, (notice(type=kind, reason="something happened"),))
+    assert f"\x1b[{colour}msomething happened" in out.file.getvalue()  # type: ignore[attr-defined]

@@ -94,7 +94,8 @@ def test_adding_somebody_makes_them_due_at_their_hour(run, people):
     ("args", "said"),
     [
         (("no address",), "mail address"),
-        (("a@example.org", "--topic", "gone"), "Choose a topic"),
+        (("a@example.org", "--topic", "speach"), "did you mean 'speech'?"),
+        (("a@example.org", "--topic", "speech", "--topic", "gone"), "no rule is called 'gone'"),
         (("a@example.org", "--query", "title:("), "cannot be read"),
         (("a@example.org", "--timezone", "Mars"), "time zone"),
     ],
@@ -141,6 +142,39 @@ def test_a_list_of_mere_addresses_is_enough_and_a_faulty_line_is_named(run, peop
     assert run("import", tmp_path / "bad.csv")[0] == 1
 
 
+def test_faults_of_a_list_are_told_in_plain_words_with_file_and_line(run, people, tmp_path):
+    file = tmp_path / "list.csv"
+    file.write_text(
+        "address,hour,frequency,topics\na@b.org,99,,\na@b.org,x,,\na@b.org,8,monthly,\n"
+        "a@b.org,8,,speech;speach\n"
+    )
+    code, out, err = run("import", file)
+    assert (code, out) == (1, "nobody\n")
+    assert err.splitlines() == [
+        f"watcher: {file}, line 2: hour '99': must be a whole number, 0 to 23",
+        f"watcher: {file}, line 3: hour 'x': must be a whole number, 0 to 23",
+        f"watcher: {file}, line 4: frequency 'monthly': must be instant, daily or weekly",
+        (
+            f"watcher: {file}, line 5: no rule is called 'speach' in the config; "
+            "did you mean 'speech'?"
+        ),
+    ]
+    assert people() == {}
+    file.write_text("address\nok@b.org\n" + "a" * 140_000 + "\n")
+    code, _, err = run("import", file)
+    assert code == 1
+    assert err.startswith(f"watcher: {file}, line 3: this is no CSV: ")
+    file.write_bytes(b"address\n\xff@b.org\n")
+    assert run("import", file)[2] == (f"watcher: {file}: not UTF-8 text; save the file as UTF-8\n")
+
+
+def test_who_left_stays_unsubscribed_also_when_a_topic_is_gone(run, people, tmp_path):
+    file = tmp_path / "list.csv"
+    file.write_text("address,state,topics\na@b.org,left,speech;gone\n")
+    assert run("import", file)[:2] == (0, "1 kept as unsubscribed\n")
+    assert people()["a@b.org"].state is SubscriberState.LEFT
+
+
 def test_nobody_who_left_comes_back_by_an_import(run, people, config, tmp_path):
     run("add", "ada@example.org")
     with open_records(config.parent / "w.db") as records, records.transaction():
@@ -178,3 +212,6 @@ def test_without_a_channel_for_them_nobody_is_added(run, config):
     code, _, err = run("add", "ada@example.org")
     assert code == 78
     assert "[web] subscribe" in err
+    _, out, _ = run()
+    assert "[web] subscribe" in out
+    assert "watcher subscribers add" not in out

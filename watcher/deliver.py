@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 
@@ -65,7 +66,7 @@ class Surroundings(Value, frozen=True, kw_only=True):
 
 
 class Report(Value, frozen=True, kw_only=True):
-    """What one call of ``deliver_due`` did."""
+    """What one call of ``deliver_due`` did: messages by how they ended, each once."""
 
     sent: int = 0
     failed: int = 0
@@ -154,14 +155,14 @@ class Deliverer:
 
     async def deliver_due(self) -> Report:
         """Send all that is due now, each channel by a worker of its own; until nothing is."""
-        report = Report()
+        states: dict[str, MessageState] = {}
         while due := await self._due_channels():
             done = await asyncio.gather(*map(self._serve, due), return_exceptions=True)
             for part in done:
                 if isinstance(part, BaseException):
                     raise part
-                report += part
-        return report
+                states |= part
+        return _report_of(states)
 
     async def run(self) -> None:
         """Deliver until ``stop``. Raises StoreRefused; everything else is waited out."""
@@ -282,9 +283,12 @@ class Deliverer:
             self._wake.set()
             await _close(self._retired.pop(name, []))
 
-    async def _serve(self, name: str) -> Report:
-        """Send what is due on one channel, the oldest promise first: claim, send, record."""
-        report = Report()
+    async def _serve(self, name: str) -> dict[str, MessageState]:
+        """Send what is due on one channel, the oldest promise first: claim, send, record.
+
+        Gives each message's key with what became of it at last.
+        """
+        states: dict[str, MessageState] = {}
         while not self._stop.is_set() and name in self._channels:
             claimed = await self._claim(name)
             channel = self._channels.get(name)
@@ -294,8 +298,8 @@ class Deliverer:
             outcome = await self._send(claimed, channel)
             recorded = await self._record(outcome)
             self._tell(outcome, recorded)
-            report += _counted(recorded)
-        return report
+            states[claimed.key] = recorded.state
+        return states
 
     async def _claim(self, name: str) -> Claimed | None:
         """Take the next message; its batch is composed and closed in the same transaction."""
@@ -433,11 +437,11 @@ async def _close(channels: Iterable[Channel]) -> None:
             log.warning("task_failed", task=f"closing {channel.name}", error=exc)
 
 
-def _counted(recorded: Recorded) -> Report:
-    state = recorded.state
+def _report_of(states: Mapping[str, MessageState]) -> Report:
+    number = Counter(states.values())
     return Report(
-        sent=int(state is MessageState.SENT),
-        failed=int(state is MessageState.WAITING),
-        dead=int(state is MessageState.DEAD),
-        suppressed=int(state is MessageState.SUPPRESSED),
+        sent=number[MessageState.SENT],
+        failed=number[MessageState.WAITING],
+        dead=number[MessageState.DEAD],
+        suppressed=number[MessageState.SUPPRESSED],
     )

@@ -55,7 +55,9 @@ def read_rows(path: Path) -> tuple[Row, ...]:
     try:
         with opened(path, "rt", encoding="utf-8-sig", newline="") as file:
             return tuple(parse_rows(file, name=path.name))
-    except (OSError, EOFError, UnicodeDecodeError, csv.Error) as exc:
+    except OSError as exc:
+        raise WatcherError(f"{path}: cannot be read: {exc.strerror or exc}") from exc
+    except (EOFError, UnicodeDecodeError, csv.Error) as exc:
         raise WatcherError(f"{path}: cannot be read as a series: {exc}") from exc
 
 
@@ -134,7 +136,7 @@ def write_alerts(path: Path, alerts: Iterable[Alert]) -> int:
             for count, alert in enumerate(alerts, 1):  # noqa: B007
                 table.writerow(_written(alert))
     except OSError as exc:
-        raise WatcherError(f"{path}: cannot be written: {exc}") from exc
+        raise WatcherError(f"{path}: cannot be written: {exc.strerror or exc}") from exc
     return count
 
 

@@ -112,7 +112,7 @@ class Verbs(click.Group):
     "-c",
     "--config",
     "config_path",
-    type=click.Path(),
+    type=click.Path(readable=False),
     help="The config.toml to use (default: $WATCHER_CONFIG, ./config.toml, "
     "$XDG_CONFIG_HOME/watcher/, /etc/watcher/).",
 )
@@ -126,6 +126,7 @@ def cli(ctx: click.Context, config_path: str | None, verbose: int) -> None:
 
 def main(args: list[str] | None = None) -> None:
     """Run a verb; every error becomes one line on stderr and an exit code."""
+    _open_closed_streams()
     try:
         code = cli.main(args=args, prog_name="watcher", standalone_mode=False)
     except click.exceptions.Exit as exc:
@@ -147,7 +148,7 @@ def main(args: list[str] | None = None) -> None:
     except (OSError, UnicodeError) as exc:
         if os.environ.get("WATCHER_DEBUG"):
             raise
-        click.echo(f"watcher: {exc}", err=True)
+        click.echo(f"watcher: {plain(exc)}", err=True)
         _say_no_more()
         sys.exit(FAILED)
     sys.exit(code if isinstance(code, int) else 0)
@@ -156,6 +157,25 @@ def main(args: list[str] | None = None) -> None:
 def _say_no_more() -> None:
     """Else what cannot be written is tried once more, and told once more, at the very end."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _open_closed_streams() -> None:
+    """Where a caller has closed a standard stream, nothing is read and written to nobody: else a
+    file of ours would get its number."""
+    for fd, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(fd)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(fd, mode, closefd=False))
+
+
+def plain(exc: Exception) -> str:
+    """An error as one line, that of a file without its number: ``x.html: No such file …``."""
+    if isinstance(exc, OSError) and exc.strerror:
+        return f"{exc.filename}: {exc.strerror}" if exc.filename else exc.strerror
+    return " ".join(str(exc).split())
 
 
 def exit_code_of(exc: WatcherError) -> int:

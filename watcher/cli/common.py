@@ -24,7 +24,7 @@ from rich.table import Table
 from watcher import telemetry
 from watcher.clock import span
 from watcher.config import Config, find, load
-from watcher.errors import ConfigError, WatcherError
+from watcher.errors import ConfigError
 from watcher.store import Records, open_records
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -35,7 +35,9 @@ as_json = click.option("--json", "json_", is_flag=True, help="Print JSON, comple
 def config_options(command: F) -> F:
     """``-c`` and ``-v`` after the verb too, where people write them."""
 
-    @click.option("-c", "--config", "config_path", type=click.Path(), help="The config.toml.")
+    @click.option(
+        "-c", "--config", "config_path", type=click.Path(readable=False), help="The config.toml."
+    )
     @click.option("-v", "--verbose", count=True, help="Say more; twice for debugging.")
     @click.pass_context
     @functools.wraps(command)
@@ -74,12 +76,36 @@ limit_option = click.option(
 )
 
 
-def read_config(path: Path | None = None) -> Config:
-    """The config in use, checked. Raises ConfigError with every problem."""
+def read_config(path: Path | None = None, *, secrets: bool = False) -> Config:
+    """The config in use, checked. Raises ConfigError with every problem.
+
+    ``secrets`` is for what sends: without it a secret that cannot be had is no problem. A service
+    has secrets that a person at the command line has not.
+    """
+    path = path or config_path()
+    try:
+        return _load(path, secrets=secrets)
+    except ConfigError as exc:
+        if not secrets or "CREDENTIALS_DIRECTORY" in os.environ or _lacks_more(path, exc):
+            raise
+        hint = "secrets that systemd hands to the service (CREDENTIALS_DIRECTORY) only it can see"
+        raise ConfigError(f"{exc}\n{hint}", problems=exc.problems) from exc
+
+
+def _lacks_more(path: Path, fault: ConfigError) -> bool:
+    """Whether a config has other problems than files of secrets that are not there."""
+    try:
+        config = _load(path, secrets=False)
+    except ConfigError:
+        return True
+    return not set(fault.problems) <= {line for line in config.warnings if "_file: " in line}
+
+
+def _load(path: Path, *, secrets: bool) -> Config:
     from watcher.channels import OPTIONS
     from watcher.query import compile_query
 
-    return load(path or config_path(), OPTIONS, os.environ, check_query=compile_query)
+    return load(path, OPTIONS, os.environ, check_query=compile_query, secrets=secrets)
 
 
 def has_config() -> bool:
@@ -103,10 +129,16 @@ def set_up_log(*, default: str = "info") -> None:
     telemetry.configure(level=level)
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Whoever read our output has had enough; rich would call that a failure."""
+        raise BrokenPipeError
+
+
 def console(*, stderr: bool = False) -> Console:
     """Where tables and colours go; plain when it is no terminal."""
     to_file = not (sys.stderr if stderr else sys.stdout).isatty()
-    return Console(
+    return _Console(
         stderr=stderr, highlight=False, soft_wrap=to_file, width=WIDE if to_file else None
     )
 
@@ -160,12 +192,7 @@ def count(value: int | None) -> str:
     return "–" if value is None else f"{value:,}"
 
 
-def fail(message: str, code: int = 1) -> None:
-    """Print an error and leave."""
-    click.echo(f"watcher: {message}", err=True)
-    sys.exit(code)
-
-
-def describe(exc: WatcherError) -> str:
-    """An error as one line."""
-    return " ".join(str(exc).split())
+def tell_cut(out: Console, shown: int, total: int) -> None:
+    """Say that a list shows only a part."""
+    if total > shown:
+        out.print(f"… {count(shown)} of {count(total)}; --limit shows more")

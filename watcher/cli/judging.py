@@ -26,7 +26,8 @@ from watcher.cli.looking import find_paper
 from watcher.cli.reading import Moment
 from watcher.cli.testing import backtest
 from watcher.clock import from_unix, to_unix
-from watcher.model import Event, Paper
+from watcher.errors import UnknownName
+from watcher.model import Change, Event, Paper
 from watcher.reasons import format_conditions
 from watcher.wire import condition_json, event_json, instant
 
@@ -75,6 +76,13 @@ def why(paper: str, rule_name: str | None, at: datetime | None, json_: bool) -> 
         found = answers(records, rules, row, now=now, zone=config.watcher.timezone)
         found = tuple(a for a in found if rule_name in (None, a.verdict.rule))
         known = records.papers.get(row)
+        history = records.papers.history(row)
+        begun = from_unix(min([history.first_seen_at, *(look.at for look in history.looks)]))
+        if now < begun:
+            raise UnknownName(
+                f"{known.name} was not seen by {now:%Y-%m-%d %H:%M} UTC, "
+                f"but first on {begun:%Y-%m-%d %H:%M} UTC"
+            )
         seen_by = records.papers.sources_of(row)
     if json_:
         print_json([answer_json(answer) for answer in found])
@@ -178,6 +186,7 @@ def events(after: int | None, limit: int | None, all_: bool, json_: bool) -> int
     """
     config = read_config()
     with records_of(config) as records:
+        _warn_beyond(records, after or 0)
         if json_:
             found = _stream(records, after or 0, limit, known=all_)
             print_json_lines(_event_json(event, known=all_) for event in found)
@@ -188,6 +197,14 @@ def events(after: int | None, limit: int | None, all_: bool, json_: bool) -> int
             shown = records.events.after(after, limit=limit or 20, known=all_)
     _print_events(shown)
     return 0
+
+
+def _warn_beyond(records: Records, cursor: int) -> None:
+    """A cursor of another database, or of this one before it was restored, hides what comes."""
+    latest = records.events.latest(limit=1, known=True)
+    last = latest[0].cursor if latest else 0
+    if cursor > last:
+        click.echo(f"watcher: cursor {cursor} lies beyond the last one, {last}", err=True)
 
 
 def _stream(records: Records, cursor: int, limit: int | None, *, known: bool) -> Iterator[Event]:
@@ -209,6 +226,7 @@ def _print_events(shown: Sequence[Event]) -> None:
     if not shown:
         out.print("nothing was told")
         return
+    out.print(f"[bold]{'cursor':>6}  {'at (UTC)':<12}[/]")
     for event in shown:
         name = event.paper.name if event.paper else event.subject or ""
         title = f" {escape(event.paper.title)}" if event.paper else ""
@@ -329,7 +347,7 @@ def _print_rules(shown: Sequence[dict[str, Any]], baseline: growth.Baseline) -> 
         for event in rule["lately"][:5]:
             at = datetime.fromisoformat(event["at"])
             out.print(
-                f"    [dim]{at:%d %b %H:%M}[/] {event['kind']:<9} {escape(event['paper_id'])}"
+                f"    [dim]{at:%d %b %H:%M} UTC[/] {event['kind']:<9} {escape(event['paper_id'])}"
                 f" {escape(event['title'])}"
             )
         if len(rule["lately"]) > 5:
@@ -346,14 +364,25 @@ def _asks(rule: dict[str, Any]) -> Iterator[str]:
             yield f"{name} {rule[name]}"
     if rule["sources"]:
         yield f"sources {', '.join(rule['sources'])}"
-    needs = rule["needs"]
-    asked = f"new from {needs['upvotes']} votes" if needs["upvotes"] else "new at first sight"
-    if rule["ripen"]:
-        asked += f", judged {rule['ripen'] / timedelta(hours=1):g} h after the listing"
-    asked += f" · rising from surely {needs['multiplier']:g} × the usual"
-    yield asked
+    yield " · ".join(_kinds(rule))
     if rule["budget"] is not None:
         yield f"budget about {rule['budget']:g} papers a day: these thresholds hold until midnight"
+
+
+def _kinds(rule: dict[str, Any]) -> Iterator[str]:
+    """What each kind asks for that the rule tells."""
+    needs, kinds = rule["needs"], rule["events"]
+    if Change.NEW in kinds:
+        asked = f"new from {needs['upvotes']} votes" if needs["upvotes"] else "new at first sight"
+        if rule["ripen"]:
+            asked += f", judged {rule['ripen'] / timedelta(hours=1):g} h after the listing"
+        yield asked
+    elif rule["min_upvotes"]:
+        yield f"from {rule['min_upvotes']} votes"
+    if Change.RISING in kinds:
+        yield f"rising from surely {needs['multiplier']:g} × the usual"
+    if Change.RESURGING in kinds:
+        yield "resurging when an old paper gains votes again"
 
 
 def _describe(baseline: growth.Baseline) -> str:

@@ -12,7 +12,7 @@ import click
 import msgspec
 from rich.markup import escape
 
-from watcher.cli import FAILED
+from watcher.cli import FAILED, plain
 from watcher.cli.accounts import size
 from watcher.cli.common import (
     age,
@@ -21,13 +21,13 @@ from watcher.cli.common import (
     config_path,
     console,
     count,
-    describe,
     limit_option,
     print_json,
     read_config,
     records_of,
     set_up_log,
     table,
+    tell_cut,
 )
 from watcher.cli.reading import Moment
 from watcher.config import Config
@@ -78,6 +78,7 @@ def restore(file: Path) -> int:
     """
     from watcher.store import Lock
     from watcher.store.care import bring_up_to_date, settle, verify_backup
+    from watcher.store.connection import own_like
 
     config = read_config()
     database = Path(config.watcher.database)
@@ -88,6 +89,7 @@ def restore(file: Path) -> int:
     try:
         papers = verify_backup(file)
         fresh = _copy_beside(file, database)
+        own_like(fresh, database if database.exists() else database.parent)
         aside = None
         if database.exists():
             settle(database)
@@ -108,6 +110,10 @@ def restore(file: Path) -> int:
         out.print(f"and brought it to this version ({', '.join(steps)})")
     if aside is not None:
         out.print(f"the database that was there is now {escape(str(aside))}")
+    else:
+        out.print(
+            f"there was none at {escape(str(database))}; is STATE_DIRECTORY set as the service's?"
+        )
     return 0
 
 
@@ -246,6 +252,8 @@ def list_pages(odd: bool, source: str | None, limit: int | None, json_: bool) ->
     """
     config = read_config()
     found = _pages(config, odd=odd, source=source)
+    if source is not None and not found:
+        config.source(source)  # nothing of a source that is not there is a slip
     if limit is None and not json_:
         limit = 20
     shown = found[:limit]
@@ -265,8 +273,7 @@ def list_pages(odd: bool, source: str | None, limit: int | None, json_: bool) ->
     out.print(made)
     if not found:
         out.print("no page is kept")
-    elif len(found) > len(shown):
-        out.print(f"… {count(len(found))} in all")
+    tell_cut(out, len(shown), len(found))
     return 0
 
 
@@ -350,7 +357,7 @@ def capture(url: str, to: Path) -> int:
     from watcher.cli.captures import fetch, write_case
 
     set_up_log(default="error")
-    config = read_config()
+    config = read_config(secrets="://" in url)
     if "://" in url:
         body, label = fetch(config, url)
     else:
@@ -436,7 +443,7 @@ def healthcheck(json_: bool) -> int:
         with open_records(database) as records:
             at, note = records.care.done_at("pulse"), records.care.note("pulse")
     except WatcherError as exc:
-        return _say_health({"well": False, "status": "failing", "problems": [describe(exc)]}, json_)
+        return _say_health({"well": False, "status": "failing", "problems": [plain(exc)]}, json_)
     runs = Lock(database).is_held()
     report = msgspec.json.decode(note, type=Report) if note else None
     now = datetime.now(UTC)

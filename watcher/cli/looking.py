@@ -20,6 +20,7 @@ from watcher.cli.common import (
     read_config,
     records_of,
     table,
+    tell_cut,
 )
 from watcher.clock import from_unix
 from watcher.errors import UnknownName
@@ -81,7 +82,19 @@ def sources(json_: bool, all_: bool) -> int:
     return 0
 
 
-@click.command()
+class _Words(click.Command):
+    """A verb whose words may begin with a dash, behind ``--``."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As click does, with a hint where it takes a word for an option."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as exc:
+            hint = f"{exc.format_message()} A query that begins with a dash stands behind --."
+            raise click.UsageError(hint, ctx) from exc
+
+
+@click.command(cls=_Words)
 @click.argument("query", nargs=-1)
 @limit_option
 @as_json
@@ -100,13 +113,15 @@ def papers(query: tuple[str, ...], limit: int | None, json_: bool) -> int:
     config = read_config()
     most = limit if limit is not None or json_ else 20
     with records_of(config) as records:
-        found = search(records, " ".join(query), limit=most)
-        total = records.papers.count()[0]
+        # People are told how many match; programs that ask for some do not wait for the others.
+        found = search(records, " ".join(query), limit=None if query and not json_ else most)
+        total = len(found) if query else records.papers.count()[0]
     if json_:
         from watcher.wire import paper_json
 
         print_json([paper_json(paper) for paper in found])
         return 0
+    found = found[:most]
     made = table(None, ["paper", ("votes", "right"), ("stars", "right"), "listed", "title"])
     for paper in found:
         listed = f"{paper.listed_at:%Y-%m-%d}" if paper.listed_at else "–"
@@ -115,8 +130,7 @@ def papers(query: tuple[str, ...], limit: int | None, json_: bool) -> int:
         )
     out = console()
     out.print(made)
-    if not query and most and total > len(found):
-        out.print(f"… {count(total)} in all; --limit shows more, a query finds some")
+    tell_cut(out, len(found), total)
     if query and not found:
         out.print("no paper matches")
     return 0
@@ -222,7 +236,7 @@ def _print_paper(found: Paper, history: Any, said: Any, names: dict[int, str]) -
         for event in said:
             mark = " (known from the start)" if event.known else ""
             out.print(
-                f"{event.at:%Y-%m-%d %H:%M} [bold]{event.type.kind}[/]"
+                f"{event.at:%Y-%m-%d %H:%M} UTC [bold]{event.type.kind}[/]"
                 f" by {escape(event.rule or '')}: {escape(event.reason)}{mark}"
             )
     seen_by = sorted({names.get(look.source, "?") for look in history.looks})

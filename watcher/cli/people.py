@@ -54,6 +54,14 @@ COLUMNS = (
 )
 """Of the CSV file, in this order; only ``address`` must be there. Topics are parted by ``;``."""
 
+_TAKES = {
+    "min_upvotes": "a whole number, 0 to 1,000,000",
+    "frequency": "instant, daily or weekly",
+    "hour": "a whole number, 0 to 23",
+    "weekday": "a whole number, 0 (Monday) to 6",
+}
+"""Of the columns that do not take every text."""
+
 
 @click.group(invoke_without_command=True)
 @as_json
@@ -114,8 +122,11 @@ def _list(json_: bool) -> int:
         )
     console().print(made)
     if not people:
-        where = "at /subscribe" if config.web.subscribe else "once [web] subscribe is set"
-        console().print(f"nobody yet; readers subscribe {where}, or `watcher subscribers add`")
+        console().print(
+            "nobody yet; readers subscribe at /subscribe, or `watcher subscribers add`"
+            if config.web.subscribe
+            else escape("nobody yet; first name the channel for their mail: [web] subscribe")
+        )
     return 0
 
 
@@ -167,10 +178,17 @@ def add(address: str, again: bool, **wants: Any) -> int:
         timezone=wants["timezone"] or str(config.watcher.timezone),
     )
     _warn(config)
+    _check_topics(config, topics)
     with records_of(config) as records, records.transaction():
         done = _add(records, config, address, wishes, again=again)
     click.echo(f"{address}: {done}")
     return 0 if done in ("added", "changed") else 1
+
+
+def _check_topics(config: Config, topics: Iterable[str]) -> None:
+    """Raises UnknownName for the first that is no rule, with the nearest."""
+    for topic in topics:
+        config.rule(topic)
 
 
 def _add(records: Records, config: Config, address: str, wishes: Wishes, *, again: bool) -> str:
@@ -202,7 +220,8 @@ def import_(file: TextIO, again: bool) -> int:
     """Subscribe everybody in a CSV file (as `export` writes it; `-` is stdin).
 
     Only the column `address` must be there. Nobody who unsubscribed comes back by it. A faulty
-    line is named and changes nothing; the others still come in, exit 1.
+    line is named (a topic that is no rule, too) and changes nothing; the others still come in,
+    exit 1.
 
     \b
     Examples:
@@ -211,15 +230,10 @@ def import_(file: TextIO, again: bool) -> int:
     """
     config = read_config()
     _warn(config)
-    rows = csv.DictReader(file)
-    if "address" not in (rows.fieldnames or ()):
-        raise WatcherError(
-            f"{file.name}: the first line must name the columns, `address` among them"
-        )
     done: dict[str, int] = {}
     faults = 0
     with records_of(config) as records:
-        for number, row in enumerate(rows, 2):
+        for number, row in _rows(file):
             try:
                 with records.transaction():
                     word = _import(records, config, row, again=again)
@@ -232,6 +246,22 @@ def import_(file: TextIO, again: bool) -> int:
     return 1 if faults else 0
 
 
+def _rows(file: TextIO) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The rows of a CSV file with the number of the line each ends on. Raises WatcherError."""
+    rows = csv.DictReader(file)
+    try:
+        if "address" not in (rows.fieldnames or ()):
+            raise WatcherError(
+                f"{file.name}: the first line must name the columns, `address` among them"
+            )
+        for row in rows:
+            yield rows.line_num, row
+    except csv.Error as exc:
+        raise WatcherError(f"{file.name}, line {rows.line_num + 1}: this is no CSV: {exc}") from exc
+    except UnicodeDecodeError as exc:
+        raise WatcherError(f"{file.name}: not UTF-8 text; save the file as UTF-8") from exc
+
+
 def _import(records: Records, config: Config, row: dict[str, Any], *, again: bool) -> str:
     address = (row.get("address") or "").strip()
     wishes = _wishes_of(row, config)
@@ -241,6 +271,7 @@ def _import(records: Records, config: Config, row: dict[str, Any], *, again: boo
         if person is not None:
             records.people.leave(person.id, datetime.now(UTC))
         return "kept as unsubscribed"
+    _check_topics(config, wishes.topics)
     done = _add(records, config, address, wishes, again=again)
     return done if done in ("added", "changed") else "had unsubscribed and were left alone"
 
@@ -266,7 +297,8 @@ def _wishes_of(row: dict[str, Any], config: Config) -> Wishes:
             strict=False,
         )
     except msgspec.ValidationError as exc:
-        raise WatcherError(str(exc)) from exc
+        column = str(exc).rpartition("$.")[2].rstrip("`")
+        raise WatcherError(f"{column} {given[column]!r}: must be {_TAKES[column]}") from exc
 
 
 @click.command()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from watcher import readers
-from watcher.cli import FAILED
+from watcher.cli import FAILED, plain
 from watcher.cli.common import (
     as_json,
     config_options,
@@ -25,6 +25,7 @@ from watcher.cli.common import (
     read_config,
     set_up_log,
 )
+from watcher.config.values import BadValue, read_source_name
 from watcher.errors import ConfigError, ParseError
 from watcher.model import CARD_FIELDS, Card, Snapshot
 
@@ -38,18 +39,20 @@ class Moment(click.ParamType[datetime]):
     name = "time"
 
     def convert(self, value: Any, param: Any, ctx: Any) -> datetime:
-        """Aware UTC."""
+        """Aware UTC, of the years that papers are of."""
         if isinstance(value, datetime):
             return value
         try:
             at = datetime.fromisoformat(value)
         except ValueError:
             self.fail(f"{value!r} is no time; write it like 2026-11-21T08:00:00Z", param, ctx)
+        if not 1990 < at.year < 2200:
+            self.fail(f"{value!r} is no time of a paper: years are 1991 to 2199", param, ctx)
         return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
 
 
 @click.command()
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, readable=False))
 @click.option("--url", help="Where the page is from: it may tell what the page lists.")
 @click.option("--at", type=Moment(), help="When it was saved (default: the file's time).")
 @as_json
@@ -82,7 +85,7 @@ def describe_file(path: Path, *, url: str | None, at: datetime | None) -> dict[s
     try:
         snapshot = read_file(path, url=url, at=at)
     except (ParseError, OSError) as exc:
-        return {"file": str(path), "error": " ".join(str(exc).split())}
+        return {"file": str(path), "error": plain(exc)}
     return {
         "file": str(path),
         "kind": snapshot.kind,
@@ -99,18 +102,24 @@ def card_json(card: Card) -> dict[str, Any]:
     return {name: getattr(card, name) for name in CARD_FIELDS}
 
 
-def read_file(path: Path, *, url: str | None, at: datetime | None) -> Snapshot:
-    """A saved page as a snapshot. Raises ParseError, OSError."""
+def read_file(
+    path: Path, *, url: str | None, at: datetime | None, latest: datetime | None = None
+) -> Snapshot:
+    """A saved page as a snapshot. Raises ParseError, also for one of after ``latest``; OSError."""
     with sys.stdin.buffer if str(path) == "-" else path.open("rb") as file:
         saved = at or datetime.fromtimestamp(int(os.fstat(file.fileno()).st_mtime), UTC)
         body = file.read(_MAX_FILE + 1)  # a device or a pipe does not tell its size
+    if latest is not None and saved > latest:
+        raise ParseError("its time lies in the future; say with --at when it was saved")
     if len(body) > _MAX_FILE:
         raise ParseError(f"larger than {_MAX_FILE >> 20} MiB; no page is")
     return readers.parse(body, url=url, at=saved)
 
 
 @click.command("import")
-@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
+@click.argument(
+    "paths", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True, readable=False)
+)
 @click.option("--at", type=Moment(), help="When they were saved (default: each file's time).")
 @click.option("--source", default="import", show_default=True, help="Under which source's name.")
 @as_json
@@ -128,6 +137,10 @@ def import_(paths: tuple[Path, ...], at: datetime | None, source: str, json_: bo
     """
     from watcher.store import open_records
 
+    latest = datetime.now(UTC) + timedelta(days=1)
+    if at is not None and at > latest:
+        raise click.UsageError("--at lies in the future: no page was saved then")
+    source = _name(source)
     set_up_log(default="error")
     config = read_config() if has_config() else None
     if config is None:
@@ -143,9 +156,9 @@ def import_(paths: tuple[Path, ...], at: datetime | None, source: str, json_: bo
         task = progress.add_task("importing", total=len(files))
         for path in files:
             try:
-                snapshot = read_file(path, url=None, at=at)
+                snapshot = read_file(path, url=None, at=at, latest=latest)
             except (ParseError, OSError) as exc:
-                errors.append({"file": str(path), "error": str(exc)})
+                errors.append({"file": str(path), "error": plain(exc).removeprefix(f"{path}: ")})
                 progress.advance(task)
                 continue
             # One file is one transaction: Ctrl-C leaves whole files only.
@@ -170,6 +183,14 @@ def import_(paths: tuple[Path, ...], at: datetime | None, source: str, json_: bo
             f"{count(total['moved'])} new sightings"
         )
     return FAILED if errors else 0
+
+
+def _name(source: str) -> str:
+    """A source's name as the config takes one."""
+    try:
+        return read_source_name(source)
+    except BadValue as exc:
+        raise click.UsageError(f"--source: {exc}") from exc
 
 
 def _files(paths: tuple[Path, ...]) -> Iterator[Path]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import sys
 from pathlib import Path
 
 import click
@@ -57,13 +59,13 @@ def _run() -> int:
 
     set_up_log()
     path = config_path()
-    config = read_config(path)
+    config = read_config(path, secrets=True)
     log.info("daemon_started", config=str(path))
     for warning in config.warnings:
         log.warning("config_warned", warning=warning)
 
     async def live() -> int:
-        return await Daemon(config, reload=lambda: read_config(path)).run()
+        return await Daemon(config, reload=lambda: read_config(path, secrets=True)).run()
 
     with event_loop() as runner:
         return runner.run(live())
@@ -88,7 +90,7 @@ def once(sources: tuple[str, ...], due: bool, json_: bool) -> int:
     from watcher.daemon import Daemon
 
     set_up_log(default="error")
-    config = read_config()
+    config = read_config(secrets=True)
     for name in sources:
         config.source(name)
     out = console(stderr=json_)
@@ -97,7 +99,10 @@ def once(sources: tuple[str, ...], due: bool, json_: bool) -> int:
     async def live() -> tuple[Checked, ...]:
         return await daemon.once(sources or None, due_only=due)
 
-    with event_loop() as runner:
+    with contextlib.ExitStack() as inside:
+        if json_:  # what a console channel prints is no part of the JSON
+            inside.enter_context(contextlib.redirect_stdout(sys.stderr))
+        runner = inside.enter_context(event_loop())
         daemon = Daemon(config, on_checked=show)
         done = runner.run(live())
     sent = daemon.delivered
@@ -107,11 +112,11 @@ def once(sources: tuple[str, ...], due: bool, json_: bool) -> int:
         pass  # what ended in time has been said
     elif not done:
         out.print("nothing is due" if due else "no source is configured")
-    elif any(checked.baseline and not checked.told for checked in done):
+    elif any(checked.baseline and checked.known for checked in done):
         out.print(
-            "\nThe first visit of a source is its baseline: what is there is remembered and told "
-            'to nobody.\nSee it with `watcher papers`; a rule with [bold]known = "tell"[/] tells '
-            "what is there already."
+            "\nThe first visit of a source is its baseline: what is known from the start is "
+            "remembered and told to nobody.\nSee it with `watcher events --all`; a rule with "
+            '[bold]known = "tell"[/] tells what is there already.'
         )
     if sent != Report() and not json_:
         bad = f", [red]{sent.failed + sent.dead} failed[/]" if not sent.ok else ""
@@ -131,6 +136,11 @@ class _Lines:
         self._total = total
 
     def show(self, checked: Checked) -> None:
+        """Print it; a reader that is gone does not keep the other sources from being visited."""
+        with contextlib.suppress(BrokenPipeError):
+            self._print(checked)
+
+    def _print(self, checked: Checked) -> None:
         self._done += 1
         name = f"[bold]{escape(checked.target)}[/]"
         if checked.outcome is CheckOutcome.FAILED:

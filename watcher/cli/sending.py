@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import click
+from rich.console import Console
 from rich.markup import escape
 
 from watcher import owed
 from watcher.accounting import footer_of
 from watcher.channels import open_channel
 from watcher.channels.receiver import Received, listen
+from watcher.channels.webhook import SIGNING_KEY
 from watcher.cli import FAILED, TEMPORARY
 from watcher.cli.common import (
     age,
@@ -26,17 +29,23 @@ from watcher.cli.common import (
     read_config,
     records_of,
     table,
+    tell_cut,
 )
 from watcher.cli.reading import Moment
-from watcher.config import ChannelOptions, Config, Secret
+from watcher.config import ChannelOptions, Config
+from watcher.config.values import BadValue
 from watcher.errors import ConfigError, SendError, UnknownName, WatcherError
 from watcher.identity import digest_of
 from watcher.model import Letter, Message, MessageState
 from watcher.plain import render_text
 from watcher.render import render
 from watcher.store import Records
+from watcher.store.ledger import Line
 from watcher.store.standing import ChannelState
 from watcher.view import view_of
+
+NARROW = 80
+"""Columns that a table of messages needs."""
 
 
 class Duration(click.ParamType[timedelta]):
@@ -45,12 +54,15 @@ class Duration(click.ParamType[timedelta]):
     name = "duration"
 
     def convert(self, value: Any, param: Any, ctx: Any) -> timedelta:
-        """A positive span of time."""
+        """A span of time, of a minute to a year."""
         units = {"w": 10_080, "d": 1_440, "h": 60, "m": 1}
         text = str(value).strip().lower()
-        if text[:-1].isdigit() and text[-1:] in units and int(text[:-1]) > 0:
-            return timedelta(minutes=int(text[:-1]) * units[text[-1]])
-        return self.fail(f"{value!r} is no duration; write it like 2w, 3d, 12h or 30m", param, ctx)
+        if not (text[:-1].isdecimal() and text[-1:] in units):
+            self.fail(f"{value!r} is no duration; write it like 2w, 3d, 12h or 30m", param, ctx)
+        minutes = int(text[:-1][:10]) * units[text[-1]]
+        if not 1 <= minutes <= 366 * 1_440:
+            self.fail(f"{value!r} is no span of a minute to a year", param, ctx)
+        return timedelta(minutes=minutes)
 
 
 @click.group(invoke_without_command=True)
@@ -157,6 +169,9 @@ def enable(name: str) -> int:
       watcher channels enable slack
     """
 
+    if any(c.name == name and not c.enabled for c in read_config().channels):
+        raise WatcherError(f"[channel.{name}] has enabled = false in the config; set it to true")
+
     def switch(records: Records, now: datetime) -> None:
         records.standing.enable(name, now)
         records.standing.mute(name, None)
@@ -218,7 +233,7 @@ def test_channel(name: str) -> int:
     Examples:
       watcher test-channel me
     """
-    config = read_config()
+    config = read_config(secrets=True)
     options = config.channel(name)
     now = datetime.now(UTC)
     letter = Letter(
@@ -293,6 +308,7 @@ def deliveries(channel: str | None, state: str | None, limit: int | None, json_:
         lines = records.outbox.lines(
             channel=channel, state=MessageState(state) if state else None, limit=most
         )
+        counts = records.outbox.counts(channel)
     if channel is not None and not lines:
         config.channel(channel)  # nothing of a channel that is not there is a slip
     if json_:
@@ -313,20 +329,47 @@ def deliveries(channel: str | None, state: str | None, limit: int | None, json_:
             ]
         )
         return 0
-    made = table(None, ["key", "channel", "to", "promised", "state", ("tries", "right"), "error"])
-    for line in lines:
-        due = f", next {age(line.due_at)}" if line.state is MessageState.WAITING else ""
-        made.add_row(
+    out = console()
+    _print_lines(out, lines)
+    tell_cut(out, len(lines), counts[state] if state else sum(counts.values()))
+    return 0
+
+
+def _print_lines(out: Console, lines: Sequence[Line]) -> None:
+    """A table of messages; on a narrow terminal a few lines for each."""
+    rows = [
+        (
             line.key,
             escape(line.channel),
             escape(line.recipient),
             f"{line.promised_at:%Y-%m-%d %H:%M}",
-            f"{line.state.value}{due}",
+            _state(line),
             str(line.attempts),
             escape(line.error or ""),
         )
-    console().print(made)
-    return 0
+        for line in lines
+    ]
+    if out.width < NARROW:
+        for key, channel, to, promised, state, tries, error in rows:
+            out.print(f"[bold]{key}[/]")
+            for said in (f"{channel} {to}", f"{promised} UTC: {state}, tries: {tries}", error):
+                if said.strip():
+                    out.print(f"  {said.strip()}")
+        return
+    made = table(
+        None,
+        ["key", "channel", "to", "promised (UTC)", "state", ("tries", "right"), "error"],
+    )
+    for row in rows:
+        made.add_row(*row)
+    out.print(made)
+
+
+def _state(line: Line) -> str:
+    if line.state is not MessageState.WAITING:
+        return line.state.value
+    late = line.due_at <= datetime.now(UTC)
+    return "waiting, due" if late else f"waiting, next {age(line.due_at)}"
 
 
 @click.command()
@@ -407,7 +450,11 @@ def preview(name: str, html_file: Path | None, at: datetime | None, json_: bool)
 
 
 def _template_of(config: Config, name: str) -> Path | None:
-    return config.channel(name).template
+    """The template of a channel's mails. Raises ConfigError when it is not there."""
+    template = config.channel(name).template
+    if template is not None and not template.is_file():
+        raise ConfigError(f"[channel.{name}] template: there is no file {template}")
+    return template
 
 
 @click.command("webhook-listen")
@@ -425,7 +472,11 @@ def webhook_listen(port: int, secret: str | None, json_: bool) -> int:
       watcher webhook-listen --port 9000 --json | jq .type
     """
     if not secret:
-        raise ConfigError("name the secret with --secret or $HOOK_SECRET: whsec_ and base64")
+        raise click.UsageError("name the secret with --secret or $HOOK_SECRET: whsec_ and base64")
+    try:
+        key = SIGNING_KEY.read(secret)
+    except BadValue as exc:
+        raise click.UsageError(f"--secret (or $HOOK_SECRET) {exc}") from exc
 
     def ready(chosen: int) -> None:
         click.echo(f"listening on http://127.0.0.1:{chosen}/ (Ctrl-C ends)", err=True)
@@ -444,11 +495,11 @@ def webhook_listen(port: int, secret: str | None, json_: bool) -> int:
             click.echo(f"    {event.get('type')}: {paper.get('title') or event.get('reason')}")
 
     try:
-        asyncio.run(listen(port, Secret(secret), show, on_ready=ready))
+        asyncio.run(listen(port, key, show, on_ready=ready))
     except KeyboardInterrupt:
         return 0
     except OSError as exc:
-        raise ConfigError(f"cannot listen on port {port}: {exc.strerror or exc}") from exc
+        raise WatcherError(f"cannot listen on port {port}: {exc.strerror or exc}") from exc
     return 0
 
 

@@ -66,7 +66,7 @@ def check_config(json_: bool) -> int:
       watcher -c next.toml check-config && cp next.toml config.toml
     """
     path = config_path()
-    config = read_config(path)
+    config = read_config(path, secrets=True)
     visits = effective_intervals(config)
     if json_:
         print_json(

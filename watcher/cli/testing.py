@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,14 +42,26 @@ _SHOWN = 10
     "-c",
     "--config",
     "other",
-    type=click.Path(path_type=Path),
+    type=click.Path(path_type=Path, readable=False),
     help="Another config.toml: its rules, before the history there is.",
 )
 @click.option("-v", "--verbose", count=True, expose_value=False, help="Accepted, as everywhere.")
 @click.option("--since", type=Moment(), help="Speak of the time from then on.")
-@click.option("--series", type=click.Path(path_type=Path), help="A CSV of foreign counts instead.")
-@click.option("--learn", type=click.Path(path_type=Path), help="A CSV to learn from before it.")
-@click.option("--alerts", type=click.Path(path_type=Path), help="Where --series writes its alerts.")
+@click.option(
+    "--series",
+    type=click.Path(path_type=Path, readable=False),
+    help="A CSV of foreign counts instead.",
+)
+@click.option(
+    "--learn",
+    type=click.Path(path_type=Path, readable=False),
+    help="A CSV to learn from before it.",
+)
+@click.option(
+    "--alerts",
+    type=click.Path(path_type=Path, readable=False),
+    help="Where --series writes its alerts.",
+)
 @as_json
 def backtest(
     names: tuple[str, ...],
@@ -76,9 +88,15 @@ def backtest(
     if series is not None:
         if alerts is None:
             raise click.UsageError("--series needs --alerts FILE.csv: where the alerts are written")
+        if names or since is not None:
+            raise click.UsageError("--rule and --since are about one's own history, not --series")
+        if alerts.exists() and any(alerts.samefile(read) for read in (series, learn) if read):
+            raise click.UsageError(f"--alerts {alerts} would write over what is read; name another")
         return _test_series(series, learn, alerts, json_=json_)
     if learn is not None or alerts is not None:
         raise click.UsageError("--learn and --alerts belong to --series")
+    if since is not None and since > datetime.now(UTC):
+        raise click.UsageError("--since lies in the future: nothing is recorded from then on")
     return _test_rules(names, other, since, json_=json_)
 
 

@@ -91,8 +91,12 @@ def load(
     env: Mapping[str, str],
     *,
     check_query: CheckQuery | None = None,
+    secrets: bool = True,
 ) -> Config:
-    """Read and ``parse`` a file; messages name it by the path given."""
+    """Read and ``parse`` a file; messages name it by the path given.
+
+    ``secrets=False`` is for whoever sends nothing: secrets that cannot be had are warnings.
+    """
     try:
         with path.open("rb") as stream:
             data = stream.read(MAX_BYTES + 1)
@@ -105,6 +109,7 @@ def load(
         file=str(path),
         check_query=check_query,
         open_to_others=open_to_others,
+        needs_secrets=secrets,
     )
     return parse_in(data, options, around)
 
@@ -231,9 +236,15 @@ def _read_root(document: dict[str, Any], reader: Reader) -> None:
             reader.report.problem(Place((), ""), name, f"stands above every table; {where}")
 
 
+def _draft(struct: type[msgspec.Struct], place: Place, reader: Reader) -> Draft:
+    draft = Draft(struct, place)
+    draft.active = reader.around.needs_secrets
+    return draft
+
+
 def _read_tables(document: dict[str, Any], drafts: Drafts, reader: Reader) -> None:
     for name, struct in TABLES.items():
-        draft = Draft(struct, Place((name,), f"[{name}]"))
+        draft = _draft(struct, Place((name,), f"[{name}]"), reader)
         if name in SWITCHED:
             draft["enabled"] = name in document
         table = document.get(name, {})
@@ -256,7 +267,7 @@ def _read_arrays(document: dict[str, Any], drafts: Drafts, reader: Reader) -> No
         for index, table in enumerate(tables):
             name = table.get("name") if isinstance(table, dict) else None
             label = f'[{noun} "{name}"]' if isinstance(name, str) else f"[{noun} #{index + 1}]"
-            draft = Draft(ARRAYS[noun], Place((noun, index), label))
+            draft = _draft(ARRAYS[noun], Place((noun, index), label), reader)
             into.append(reader.read(table, draft))
     drafts.source_names = tuple(d["name"] for d in drafts.sources if d["name"] is not None)
 
@@ -282,8 +293,9 @@ def _read_channels(
         struct = _channel_struct(table, place, reader, options)
         if struct is None:
             continue
-        draft = Draft(struct, place)
-        draft.active = table.get("enabled") is not False
+        draft = _draft(struct, place, reader)
+        if table.get("enabled") is False:
+            draft.active = False
         drafts.channels[name] = reader.read(table, draft)
 
 

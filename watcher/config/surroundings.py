@@ -38,6 +38,8 @@ class Surroundings(Value, frozen=True, kw_only=True):
     check_query: CheckQuery | None = None
     open_to_others: bool = False
     """Whether group or others may read the file."""
+    needs_secrets: bool = True
+    """Whether a secret that cannot be had is a fault; else only a warning."""
 
     def __repr__(self) -> str:
         return f"Surroundings({self.file!r})"  # the environment may hold secrets

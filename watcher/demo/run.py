@@ -115,8 +115,20 @@ def incidents(start: datetime, days: int) -> tuple[Incident, ...]:
 
 
 async def run_demo(folder: Path, *, seed: int, days: int, out: Console) -> int:
-    """Watch an invented month and say what was seen; the exit code."""
-    home = folder.absolute()
+    """Watch an invented month and say what was seen; the exit code.
+
+    Raises WatcherError, and touches nothing, when the folder holds what is no earlier demo's.
+    """
+    _refuse_others(folder)
+    lock = Lock(folder / "watcher.db")
+    lock.acquire()
+    try:
+        return await _run_demo(folder, seed=seed, days=days, out=out)
+    finally:
+        lock.release()
+
+
+async def _run_demo(folder: Path, *, seed: int, days: int, out: Console) -> int:
     start = datetime(2026, 10, 19, 6, 0, tzinfo=UTC)
     clock = JumpingClock(start)
     world = World(seed, start.date(), days + 1)
@@ -130,7 +142,7 @@ async def run_demo(folder: Path, *, seed: int, days: int, out: Console) -> int:
     async with await serve(Site(world, script=script), clock.now) as site:
         text = CONFIG.format(site=site.url)
         (folder / "config.toml").write_text(text, "utf-8")
-        config = parse(text.encode(), OPTIONS, env={}, folder=home)
+        config = parse(text.encode(), OPTIONS, env={}, folder=folder.absolute())
         story = Story(out, script)
         await _watch(config, clock, start + timedelta(days=days), story)
     story.close(folder)
@@ -175,19 +187,39 @@ async def _until_interrupted() -> None:
     await asked.wait()
 
 
+_MADE = ("watcher.db", "watcher.db-wal", "watcher.db-shm")
+_MAIL = ("mail/cur/*", "mail/new/*", "mail/tmp/*")
+
+
+def _refuse_others(folder: Path) -> None:
+    """Raise WatcherError when a demo here would remove what another watcher has made."""
+    config = folder / "config.toml"
+    if config.is_file():
+        if config.read_bytes().startswith(CONFIG.partition("\n")[0].encode()):
+            return
+        found = config
+    else:
+        made = (path for pattern in (*_MADE, *_MAIL) for path in folder.glob(pattern))
+        first = next(made, None)
+        if first is None:
+            return
+        found = first
+    raise WatcherError(f"{found} is no earlier demo's; name another folder with --folder")
+
+
 def _clear(folder: Path) -> None:
-    """Begin anew: the demo's own files of an earlier run go, nothing else is touched."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in ("watcher.db", "watcher.db-wal", "watcher.db-shm", "watcher.db.lock"):
-        (folder / name).unlink(missing_ok=True)
-    for mail in folder.glob("mail/*/*"):
-        mail.unlink()
+    """Begin anew: the demo's own files of an earlier run go, nothing else is touched.
+
+    The lock's file stays: whoever waits for it would else hold one that nobody sees.
+    """
+    for pattern in (*_MADE, *_MAIL):
+        for path in folder.glob(pattern):
+            if not path.is_dir():
+                path.unlink()
 
 
 async def _watch(config: Config, clock: JumpingClock, end: datetime, story: Story) -> None:
     path = Path(config.watcher.database)
-    lock = Lock(path)
-    lock.acquire()
     store = Store(path, lambda: open_records(path, migrate=True, create=True))
     threads = ThreadPoolExecutor(1)
     try:
@@ -218,7 +250,6 @@ async def _watch(config: Config, clock: JumpingClock, end: datetime, story: Stor
     finally:
         await store.close()
         threads.shutdown()
-        lock.release()
 
 
 async def _next_step(app: App, agenda: Agenda, clock: JumpingClock, story: Story) -> None:
@@ -235,6 +266,10 @@ async def _next_step(app: App, agenda: Agenda, clock: JumpingClock, story: Story
     cursor = story.cursor
     fresh = await app.store.read(lambda r: r.events.after(cursor))
     story.tell(checked, fresh)
+
+
+_COLOURS = {EventType.SOURCE_FAILING: "red", EventType.SOURCE_DRIFTING: "yellow"}
+"""Of notices; the others are good news."""
 
 
 class Story:
@@ -278,7 +313,7 @@ class Story:
         self._heard.add(subject)
         self._told[event.type] = self._told.get(event.type, 0) + 1
         if not event.type.is_change:
-            colour = "red" if event.type is EventType.SOURCE_FAILING else "green"
+            colour = _COLOURS.get(event.type, "green")
             self._line(event.at, f"[{colour}]{escape(event.reason)}[/]")
             return
         if self._best is None or event.strength > self._best.strength:

@@ -86,6 +86,23 @@ def migrations() -> Migrations:
     return known
 
 
+def own_like(path: Path, other: Path) -> None:
+    """Give what root has made to the owner of another path: what a service is to use must be the
+    service's. Where root may not, it stays as it is."""
+    if os.geteuid() == 0:
+        owner = other.stat()
+        with contextlib.suppress(PermissionError):
+            # Never through a link: the folder may belong to somebody who would like one followed.
+            os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder that nobody else may read, as its parent's owner would have made it."""
+    if not folder.is_dir():
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        own_like(folder, folder.parent)
+
+
 class Lock:
     """The store's lock: held by whoever may run checks and deliver. Freed by the kernel."""
 
@@ -99,8 +116,9 @@ class Lock:
         Raises StoreError when the folder cannot be written.
         """
         with translated(self.path):
-            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_folder(self.path.parent)
             fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            own_like(self.path, self.path.parent)
         deadline = time.monotonic() + patience
         while True:
             try:
@@ -163,7 +181,7 @@ def connect(path: Path, *, migrate: bool, create: bool = False) -> Database:
 
 def _create(path: Path) -> None:
     """Make the file under another name first: a crash leaves no half-made store behind."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_folder(path.parent)
     fresh = path.with_name(f".{path.name}.{os.getpid()}.new")
     fresh.unlink(missing_ok=True)
     os.close(os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
@@ -176,6 +194,7 @@ def _create(path: Path) -> None:
         db.close()
     for leftover in ("-wal", "-shm"):
         fresh.with_name(fresh.name + leftover).unlink(missing_ok=True)
+    own_like(fresh, path.parent)
     # link, not rename: when two start at once, the second finds the first one's file.
     with contextlib.suppress(FileExistsError):
         os.link(fresh, path)
@@ -332,7 +351,7 @@ def _before_migration(path: Path) -> Path:
 
 def backup_to(db: Database, target: Path) -> None:
     """Write a complete copy: VACUUM INTO a hidden name, sync, then rename. Mode 0600."""
-    target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_folder(target.parent)
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
     part.unlink(missing_ok=True)
     # VACUUM INTO accepts an existing empty file: made first, so that no one else may read it.
@@ -341,6 +360,7 @@ def backup_to(db: Database, target: Path) -> None:
         db.conn.execute("vacuum into ?", (str(part),))
         with part.open("rb") as file:
             os.fsync(file.fileno())
+        own_like(part, target.parent)
         part.replace(target)
         folder = os.open(target.parent, os.O_RDONLY)
         try:

@@ -181,9 +181,12 @@ class Ledger:
         )
         return dict(rows.fetchall())
 
-    def counts(self) -> dict[str, int]:
-        """How many messages there are of each state."""
-        rows = self._conn.execute("select state, count(*) from messages group by state")
+    def counts(self, channel: str | None = None) -> dict[str, int]:
+        """How many messages there are of each state, of one channel or of all."""
+        rows = self._conn.execute(
+            "select state, count(*) from messages where ?1 is null or channel = ?1 group by state",
+            (channel,),
+        )
         return {state.value: 0 for state in MessageState} | dict(rows.fetchall())
 
     # --- keeping ---

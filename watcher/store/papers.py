@@ -54,8 +54,10 @@ class Papers:
     # --- asking ---
 
     def find(self, name: str) -> int | None:
-        """The row of a paper by arXiv id (with or without version), ``t:`` name or url."""
+        """The row of a paper by arXiv id (``arXiv:`` and version or not), ``t:`` name or url."""
         wanted = name.strip().rstrip("/").rsplit("/", 1)[-1].split("#")[0]
+        if wanted[:6].lower() == "arxiv:":
+            wanted = wanted[6:].strip()
         if not wanted.startswith("t:") and "v" in wanted:
             wanted = wanted.split("v", maxsplit=1)[0]
         row = self._conn.execute(
