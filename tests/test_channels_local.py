@@ -3,6 +3,7 @@
 import asyncio
 import io
 import mailbox
+import os
 import sys
 from email import message_from_bytes
 from email.message import EmailMessage
@@ -195,3 +196,16 @@ def test_the_receiver_survives_whatever_is_sent(headers, raw):
 def test_the_receiver_says_when_its_secret_is_none():
     with pytest.raises(ConfigError):
         Inspector(Secret("whsec_"))
+
+
+async def test_a_reader_of_the_console_that_is_gone_is_no_end_of_the_process(monkeypatch):
+    read, write = os.pipe()
+    os.close(read)
+    options = ConsoleOptions(name="out", type="console")
+    # A real one: rich lets nothing go to it any more before it ends the process.
+    with os.fdopen(os.dup(1), "w") as stdout, os.fdopen(write, "w", buffering=1) as stream:
+        monkeypatch.setattr(sys, "stdout", stdout)
+        channel = ConsoleChannel("out", options, edge=Edge(stream=stream))
+        with pytest.raises(SendError, match="nobody reads"):
+            await channel.send(message())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), write)

@@ -50,9 +50,15 @@ class ConsoleChannel:
         """The stream is not ours."""
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Rich would end the process."""
+        raise BrokenPipeError("nobody reads it any more")
+
+
 def print_view(view: View, stream: TextIO) -> None:
     """Print a message; words of papers are never taken as markup."""
-    console = Console(file=stream, highlight=False, markup=False, emoji=False, soft_wrap=True)
+    console = _Console(file=stream, highlight=False, markup=False, emoji=False, soft_wrap=True)
     console.print(Text(view.subject, style="bold"))
     for line in view.lines:
         console.print(Text(line))
