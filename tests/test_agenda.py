@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from watcher.agenda import Agenda, day_pages, past_days
+from watcher.agenda import MOST_TROUBLED, Agenda, day_pages, past_days
 from watcher.channels import OPTIONS
 from watcher.config import Source, parse
 
@@ -118,6 +118,29 @@ def test_the_longest_overdue_goes_first():
     sources = [(n, f"https://{n}.example/papers?q=1", "every = '9h'") for n in "abc"]
     agenda = Agenda(config(*sources), now=NOW, due=due)
     assert take_all(agenda, NOW) == ["b", "c", "a"]
+
+
+def test_hosts_that_hang_leave_room_for_the_others():
+    dead = [
+        (f"d{n}{i}", f"https://dead{n}.example/papers?q={i}", "every = '5m'")
+        for n in range(12)
+        for i in range(3)
+    ]
+    well = ("well", "https://well.example/papers/trending", "every = '5m'")
+    agenda = Agenda(config(*dead, well), now=NOW, due={"well": NOW})
+    hung = [agenda.take(NOW) for _ in range(16)]
+    assert "well" not in {target.name for target in hung}  # nobody knows yet
+    later = NOW + timedelta(seconds=30)
+    for target in hung:
+        agenda.done(target, later, failures=1, due_at=later)
+    names = []
+    while (target := agenda.take(later)) is not None:
+        names.append(target.name)
+    assert "well" in names
+    troubled = {target.host for target in hung}
+    assert sum(agenda.target(name).host in troubled for name in names) == MOST_TROUBLED
+    agenda.done(hung[0], later)
+    assert agenda.take(later).host == hung[0].host  # it answers again
 
 
 def test_a_clock_set_back_does_not_silence_a_source():

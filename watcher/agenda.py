@@ -24,6 +24,9 @@ _SLOWEST = timedelta(hours=12)
 _LONGEST_WAIT = timedelta(hours=6)
 _PATIENCE = 5
 """Failures in a row after which the waits grow."""
+MOST_TROUBLED = 8
+"""Visits at one time to hosts whose last one failed: those that hang are the longest overdue, and
+would leave nobody to visit the others."""
 
 
 class Target(Value, frozen=True, kw_only=True):
@@ -82,6 +85,8 @@ class Agenda:
         self._heap: list[tuple[datetime, str]] = []
         self._ready: dict[str, list[tuple[datetime, str]]] = defaultdict(list)
         self._busy: dict[str, int] = defaultdict(int)
+        self._troubled: set[str] = set()
+        """Hosts whose last visit failed."""
         self._day: date | None = None
         intervals = {visit.source: visit.really for visit in effective_intervals(config)}
         for source in config.sources:
@@ -159,11 +164,17 @@ class Agenda:
     # --- work ---
 
     def take(self, now: datetime) -> Target | None:
-        """The longest overdue target whose host has a free slot; None when there is none."""
+        """The longest overdue target whose host has a free slot; None when there is none.
+
+        Of hosts whose last visit failed only so many are visited at one time.
+        """
         self._collect(now)
         best: str | None = None
+        crowded = sum(self._busy[host] for host in self._troubled) >= MOST_TROUBLED
         for host, ready in self._ready.items():
             if not ready or self._busy[host] >= self._slots:
+                continue
+            if crowded and host in self._troubled:
                 continue
             if best is None or ready[0] < self._ready[best][0]:
                 best = host
@@ -209,6 +220,10 @@ class Agenda:
     ) -> datetime:
         """A visit has ended; plan the next (at ``due_at`` if that is known) and return its time."""
         self._busy[target.host] = max(self._busy[target.host] - 1, 0)
+        if failures:
+            self._troubled.add(target.host)
+        else:
+            self._troubled.discard(target.host)
         entry = self._entries.get(target.name)
         if entry is None:
             return now
@@ -255,6 +270,7 @@ class Agenda:
         They end with ``done`` here, and are not begun a second time. What had become due there
         keeps its place; what nobody knows yet is due now.
         """
+        self._troubled = set(before._troubled)
         for name, old in before._entries.items():
             entry = self._entries.get(name)
             running = old.under_way and not before._waits(name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import sys
 from pathlib import Path
 
@@ -30,6 +31,8 @@ from watcher.watch import Checked
 def event_loop() -> asyncio.Runner:
     """A runner on uvloop where it runs, else on asyncio's own loop."""
     try:
+        # Names are looked up on these threads: four that hang must not keep all others waiting.
+        os.environ.setdefault("UV_THREADPOOL_SIZE", "16")
         import uvloop
     except ImportError:
         return asyncio.Runner()
