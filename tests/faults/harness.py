@@ -346,17 +346,18 @@ class Lane:
             command = [sys.executable, "-m", "tests.faults.entry", "--mutant", mutant, *command[1:]]
         async with self._process(command[0], *command[1:]) as process:
             asked = self._asked
-            await until_ready(process)
+            said = await until_ready(process)
             reader = asyncio.ensure_future(swallow(process))
             # A mutant may never come to an end.
             patience = time.monotonic() + (PATIENCE if mutant is None else 5.0)
             while time.monotonic() < patience and (self._asked < asked + 3 or self._waiting()):
                 await asyncio.sleep(0.05)
-            process.terminate()
+            with contextlib.suppress(ProcessLookupError):  # it has ended by itself
+                process.terminate()
             code = await process.wait()
             reader.cancel()
         if code != 0:
-            self.verdict.faults.append(f"the last daemon ended with {code}")
+            self.verdict.faults.append(f"the last daemon ended with {code}: {said}")
         self.verdict.faults += look_at(self.folder / "watcher.db", self.life)
 
     def _waiting(self) -> bool:
@@ -505,14 +506,17 @@ def papers_in(raw: bytes) -> tuple[frozenset[str], int]:
     return frozenset(PAPER.findall(text)), int(more[1]) if more else 0
 
 
-async def until_ready(process: asyncio.subprocess.Process) -> None:
-    """Read the log until the daemon says that checks begin."""
+async def until_ready(process: asyncio.subprocess.Process) -> str:
+    """Read the log until the daemon says that checks begin; its last line."""
     assert process.stderr is not None
+    said = b""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(PATIENCE):
             while line := await process.stderr.readline():
+                said = line
                 if b"daemon_ready" in line:
-                    return
+                    break
+    return said.decode("utf-8", "replace").strip()
 
 
 async def swallow(process: asyncio.subprocess.Process) -> None:
