@@ -65,6 +65,15 @@ def test_the_first_look_of_a_rule_is_its_baseline_in_a_back_test_too(tmp_path):
     assert ([told.paper.title for told in finding.told], finding.known) == (["Borrowed moons"], 1)
 
 
+def test_another_page_under_the_name_of_a_source_begins_anew_in_a_back_test_too(tmp_path):
+    path = tmp_path / "w.db"
+    live(path, [daily(hours(0), OTHER)], [VOTES])
+    with open_records(path) as records, records.transaction():
+        records.sources.id_of("daily", "https://elsewhere.example/papers")
+    live(path, [daily(hours(1), OTHER, with_votes(30))], [VOTES])
+    assert [event[5] for event in replayed(path, [VOTES])] == [True]
+
+
 def test_what_a_page_could_not_know_plays_no_part(tmp_path):
     """The query matches only words that came later; the votes of the third visit do not count
     at the second."""

@@ -484,3 +484,19 @@ async def test_with_every_channel_disabled_the_watcher_is_not_well(tmp_path):
             note = await store.read(lambda r: r.care.note("pulse"))
             assert f"channel {name} is disabled" in note
         assert "nobody is told anything" in note
+
+
+async def test_a_channel_that_a_person_has_switched_off_hears_nothing_either(tmp_path):
+    text = '[channel.a]\ntype = "console"\n[channel.b]\ntype = "console"\n'
+    async with cared(tmp_path, text) as keeping:
+        store = keeping.app.store
+        await store.write(lambda r: r.standing.meet(("a", "b"), NOW))
+        for name, by_hand, well in (("a", True, True), ("b", False, False)):
+            await store.write(
+                lambda r, name=name, by_hand=by_hand: r.standing.disable(
+                    name, NOW, why="410", by_hand=by_hand
+                )
+            )
+            keeping.clock.advance(60)
+            await keeping._pulse()
+            assert keeping.health.report(NOW).well is well

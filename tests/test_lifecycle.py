@@ -22,7 +22,7 @@ from watcher.daemon import Daemon, Steady
 from watcher.errors import ConfigError, StoreError, StoreRefused
 from watcher.health import Health, State
 from watcher.model import CheckOutcome
-from watcher.store import Lock
+from watcher.store import Lock, open_records
 from watcher.watch import Checked
 
 NOW = datetime(2026, 10, 5, 12, tzinfo=UTC)
@@ -498,3 +498,18 @@ def test_a_log_that_cannot_be_written_ends_nothing():
         done.append(1)
     telemetry.configure()
     assert done
+
+
+async def test_an_edited_url_is_noticed_at_the_start_before_any_past_day_is_visited(tmp_path):
+    path = tmp_path / "w.db"
+    with open_records(path, create=True, migrate=True) as records, records.transaction():
+        records.sources.id_of("daily", "https://old.example/papers")
+        records.events.keep_pair("r", "daily", "f", datetime(2026, 10, 5, tzinfo=UTC))
+    text = '[watcher]\ndatabase = "w.db"\n[[source]]\nname = "daily"\n'
+    text += 'url = "https://new.example/papers"\n'
+    daemon = Daemon(parse(text.encode(), OPTIONS, env={}, folder=tmp_path))
+    async with daemon._open():
+        look = await daemon.app.store.read(
+            lambda r: (r.sources.state("daily").url, r.events.pairs("daily"))
+        )
+        assert look == ("https://new.example/papers", {})

@@ -182,9 +182,12 @@ async def test_a_clock_set_back_silences_nothing_and_is_logged(tmp_path, capsys)
         try:
             await until(lambda: visits(daemon) >= 2)
             clock.set(timedelta(hours=-1))
+            ahead = datetime.now(UTC) + timedelta(hours=1)
+            daemon._scheduler.modify_job("round", next_run_time=ahead)
             daemon._last_tick -= 60  # as the watch over the clock finds it, a minute later
             before = visits(daemon)
             await until(lambda: visits(daemon) > before)
+            assert daemon._scheduler.get_job("round").next_run_time < ahead
         finally:
             daemon.stop()
             await asyncio.wait_for(life, 20)

@@ -299,6 +299,84 @@ async def test_another_page_under_the_name_of_a_source_begins_anew(tmp_path):
             assert same.outcome is CheckOutcome.UNCHANGED
 
 
+async def test_a_source_whose_url_is_edited_begins_anew_at_a_reload_and_only_then(tmp_path):
+    mine, others = pages.fakes(10, seed=1), pages.fakes(30, seed=2)[10:]
+    rule = compile_rule("all", events=(Change.NEW,))
+    answers = [page(pages.trending(others[:n])) for n in (10, 20)]
+    path = tmp_path / "w.db"
+    first, second = Site(page(pages.trending(mine))), Site(answers)
+    async with first, second, app_on(path, rule) as app:
+        await check(app, target(first), NOW)
+        app.use_rules([rule])
+        moved = await check(app, target(second), NOW + timedelta(hours=1))
+        assert (moved.told, moved.known, moved.baseline) == (0, 10, True)
+        with open_records(path) as another, another.transaction():
+            another.conn.execute("update sources set failures = 0")
+        later = await check(app, target(second), NOW + timedelta(hours=2))
+        assert (later.told, later.known, later.baseline) == (10, 0, False)
+
+
+async def test_past_days_of_another_page_under_an_old_name_are_known_whatever_comes_first(tmp_path):
+    mine, others = pages.fakes(10, seed=1), pages.fakes(20, seed=2)[10:]
+    day, later = (NOW + timedelta(days=1)).date(), NOW + timedelta(days=2)
+    rule = compile_rule("all", events=(Change.NEW,))
+    first, second = Site(page(pages.trending(mine))), Site(page(pages.trending(others)))
+    async with first, second, app_on(tmp_path / "w.db", rule) as app:
+        await check(app, target(first, "/papers", "daily"), NOW)
+        main = target(second, "/papers", "daily")
+        await app.store.write(lambda r: r.sources.move({"daily": main.url, "other": "https://x"}))
+        past = target(second, f"/papers/date/{day}", f"daily@{day}", family="daily", day=day)
+        checked = [await check(app, one, later) for one in (past, main)]
+        assert [(c.outcome, c.told) for c in checked] == [(CheckOutcome.OK, 0)] * 2
+        assert checked[0].known == 10
+        assert await app.store.read(lambda r: r.sources.state("other")) is None
+
+
+async def test_a_visit_under_way_at_a_reload_leaves_nothing_that_the_next_would_trust(tmp_path):
+    first = Site(conditional(pages.trending(pages.fakes(10, seed=1))))
+    second = Site(conditional(pages.trending(pages.fakes(20, seed=2)[10:])))
+    rules = [compile_rule("all", events=(Change.NEW,))]
+    async with first, second, app_on(tmp_path / "w.db", *rules) as app:
+        get = app.fetcher.get
+
+        async def reloading(*args, **kwargs):
+            answer = await get(*args, **kwargs)
+            app.use_rules(rules)
+            return answer
+
+        app.fetcher.get = reloading
+        await check(app, target(first), NOW)
+        app.fetcher.get = get
+        moved = await check(app, target(second), NOW + timedelta(hours=1))
+        assert (moved.outcome, moved.known) == (CheckOutcome.OK, 10)
+        assert "if-none-match" not in second.pages[0].headers
+
+
+async def test_a_page_that_stood_still_while_the_rules_changed_is_judged_by_the_new_ones(tmp_path):
+    shown = conditional(pages.trending(pages.fakes(10)))
+    rules = [compile_rule("old"), compile_rule("new")]
+    async with Site(shown) as site, app_on(tmp_path / "w.db", rules[0]) as app:
+        await check(app, target(site), NOW)
+        get = app.fetcher.get
+
+        async def reloading(*args, **kwargs):
+            answer = await get(*args, **kwargs)
+            app.use_rules(rules)
+            return answer
+
+        app.fetcher.get = reloading
+        still = await check(app, target(site), NOW + timedelta(hours=1))
+        assert still.outcome is CheckOutcome.UNCHANGED
+        app.fetcher.get = get
+        anew = await check(app, target(site), NOW + timedelta(hours=2))
+        assert (anew.outcome, anew.known) == (CheckOutcome.OK, 10)
+
+
+def test_pages_that_an_older_reader_took_for_unchanged_are_read_anew():
+    """Version 1 kept the island that says nothing of a page that was read by its cards."""
+    assert readers.VERSION != "1"
+
+
 async def test_a_week_by_its_cards_says_nothing_of_the_age_of_its_papers(tmp_path):
     body = pages.grid_2026(pages.fakes(9), with_island=False)
     async with Site(page(body)) as site, app_on(tmp_path / "w.db") as app:
@@ -325,6 +403,35 @@ async def test_a_fall_on_a_page_that_stands_still_is_believed_at_the_third_look(
             votes.append(paper.upvotes)
         assert votes == [100, 100, 100, 40, 40]
         assert outcomes == ["ok", "ok", "ok", "ok", "unchanged"]
+
+
+async def test_a_fall_that_nobody_shows_any_more_makes_no_page_be_read_again(tmp_path):
+    shown = pages.fakes(10)
+    stars = [shown[0].but(stars=n, github=n and "https://github.com/a/b") for n in (500, 400, None)]
+    answers = [
+        conditional(pages.trending([one, *shown[1:]]), etag=f'"v{n}"')
+        for n, one in enumerate(stars)
+    ]
+    async with Site([*answers, answers[2]]) as site, app_on(tmp_path / "w.db") as app:
+        outcomes = [
+            (await check(app, target(site), NOW + timedelta(hours=hours))).outcome.value
+            for hours in range(4)
+        ]
+        assert outcomes == ["ok", "ok", "ok", "unchanged"]
+
+
+async def test_once_a_day_holds_for_processes_that_live_for_one_visit_too(tmp_path):
+    shown = pages.fakes(9)
+    always = conditional(pages.trending(shown[:5])), conditional(pages.trending(shown))
+    async with Site([always[0], *[always[1]] * 4]) as site:
+        cards = []
+        for hours in (0, 8, 16, 25, 33):
+            async with app_on(tmp_path / "w.db") as app:
+                checked = await check(app, target(site), NOW + timedelta(hours=hours))
+            cards.append((checked.outcome.value, checked.cards))
+        assert cards == [
+            ("ok", 5), ("unchanged", 5), ("unchanged", 5), ("ok", 9), ("unchanged", 9)
+        ]  # fmt: skip
 
 
 async def test_a_site_that_never_says_that_its_page_changed_is_asked_for_it_once_a_day(tmp_path):

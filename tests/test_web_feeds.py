@@ -54,6 +54,22 @@ async def test_a_rule_has_a_feed_of_its_own_also_with_an_odd_name(path):
         assert (await visitor.get("/feeds/rules/none.atom")).status == 404
 
 
+async def test_no_entry_comes_again_under_another_rules_id_when_the_first_is_long_ago(path):
+    async with visiting(path) as (visitor, context):
+        await context.store.write(lambda r: r.conn.execute("delete from events"))
+        first = []
+        for n in range(1, 81):
+            paper = await context.store.read(lambda r, n=n: r.papers.get(n))
+            told = [
+                makers.rising(7, id=f"evt_{n}_{rule}", paper=paper, rule=rule)
+                for rule in ("a", "b", "c")
+            ]
+            await context.store.write(lambda r, told=told: [r.events.add(e) for e in told])
+            first.append(told[0].id)
+        items = (await visitor.get("/feeds/all.json")).json["items"]
+        assert [item["id"] for item in items] == first[::-1]
+
+
 async def test_an_unchanged_feed_is_not_sent_again(path):
     async with visiting(path) as (visitor, context):
         for route in ("/feeds/all.atom", "/feeds/all.json", "/feeds.opml"):

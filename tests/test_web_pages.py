@@ -156,6 +156,21 @@ async def test_a_paper_shows_its_curve_band_verdicts_and_where_it_was_seen(path)
         assert "daily" in text
 
 
+async def test_the_year_a_paper_was_published_is_said_once(path):
+    async with visiting(path) as (visitor, context):
+        key = await context.store.write(
+            lambda r: (
+                r.conn.execute(
+                    "update texts set published_on = '2025-03-04' returning paper"
+                ).fetchall()
+                and r.conn.execute("select key from papers limit 1").fetchone()[0]
+            )
+        )
+        assert "published Tue 4 Mar 2025." in (await visitor.get(f"/papers/{key}")).text.replace(
+            ", submitted", "."
+        )
+
+
 async def test_a_paper_is_found_by_version_and_by_its_titles_hash(path):
     async with visiting(path) as (visitor, context):
         paper = await context.store.read(lambda r: r.papers.latest(limit=1)[0])

@@ -114,6 +114,9 @@ class Replay:
     def _replay(self, check: PastCheck) -> tuple[Told, ...]:
         """One visit, as ``record_seen`` and ``record_unchanged`` have it."""
         target, now = self._targets[check.source], check.at
+        if now == self._sources[check.source].began and check.source in self._last_ok:
+            del self._last_ok[check.source]
+            self._ledger.drop_pairs(target.name)  # another page under the old name
         subjects: list[Subject] = []
         trending: frozenset[int] = frozenset()
         if check.outcome is CheckOutcome.OK:
@@ -406,6 +409,10 @@ class _Ledger:
     def keep_pair(self, rule: str, source: str, fingerprint: str, at: datetime) -> None:
         """A rule has had its first look at a source."""
         self._pairs.setdefault(source, {})[rule] = (fingerprint, at)
+
+    def drop_pairs(self, source: str) -> None:
+        """It begins anew."""
+        self._pairs.pop(source, None)
 
     def record(self, decisions: Sequence[Decision], now: datetime) -> None:
         """Use up the keys, and count what is told."""

@@ -254,9 +254,10 @@ class Care:
 
     def _unheard(self, states: Sequence[ChannelState]) -> str | None:
         """Why nobody can be told anything any more; None while somebody can."""
-        off = {state.name for state in states if state.disabled and not state.by_hand}
-        enabled = {channel.name for channel in self.config.channels if channel.enabled}
-        if not enabled or not enabled <= off:
+        broken = {state.name for state in states if state.disabled and not state.by_hand}
+        by_hand = {state.name for state in states if state.disabled and state.by_hand}
+        wanted = {channel.name for channel in self.config.channels if channel.enabled} - by_hand
+        if not wanted or not wanted <= broken:
             return None
         return "every channel is disabled, nobody is told anything: `watcher channels` says why"
 

@@ -300,6 +300,7 @@ class Daemon:
                     )
                     self.app.keeper = keeper_of(self.config)
                     self.app.next_due = self._next_due
+                    await self._follow_addresses()
                     self.agenda = await self._plan(due_now=due_now)
                     self.app.memos.expect(len(self.agenda))
                     self.deliverer = self._open_deliverer(store)
@@ -471,6 +472,13 @@ class Daemon:
         }
         return Agenda(config, now=now, due=due, missed=missed, seed=hash(str(now)))
 
+    async def _follow_addresses(self) -> None:
+        """Let sources begin anew whose address was edited."""
+        urls = {source.name: source.url for source in self.config.sources}
+        states = await self.app.store.read(lambda r: r.sources.states())
+        if any(state.url != urls.get(state.name, state.url) for state in states):
+            await self.app.store.write(lambda r: r.sources.move(urls))
+
     # --- the clock ---
 
     def _start_clock(self) -> AsyncIOScheduler:
@@ -507,7 +515,8 @@ class Daemon:
             late = moment - self._last_tick
             if late > _BLIND_TICKS:
                 log.warning("check_missed", seconds=round(late, 1))
-                self._scheduler.modify_job("tick", next_run_time=datetime.now(now.tzinfo))
+                for job in ("tick", "round"):
+                    self._scheduler.modify_job(job, next_run_time=datetime.now(now.tzinfo))
                 self._last_tick = moment
             if now < self._last_wall:
                 self.agenda.turn_clock(now)
@@ -702,6 +711,7 @@ class Daemon:
             self.app.plan = plan_of(config)
             if self._front is not None:
                 self._front.use(config, rules, readers)
+            await self._follow_addresses()
             await self.deliverer.use(self.app.plan, channels, config.delivery)
             log.info("config_reloaded", sources=len(config.sources), rules=len(rules))
         notify("READY=1")

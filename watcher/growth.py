@@ -43,6 +43,8 @@ RESURGING_GAIN = 5
 TOP = 10
 RANK_NOISE = 8
 """A change of so many ranks on the trending list, or fewer, says nothing."""
+HELD_BY = 12
+"""Looks that tell which count held: so many are read, however often a paper is seen."""
 _MAY_LEAVE = 3
 """Of the ten that led a trending list, so many may be gone from it at the next visit."""
 
@@ -368,17 +370,14 @@ def signals(
 
 
 def held_at(looks: Sequence[Look], at: int) -> int | None:
-    """The count that held at an instant: the highest of each source's last of the week before.
+    """The count that held at an instant: the highest of each source's last among the latest
+    ``HELD_BY`` looks of the week before.
 
     What did not change is not stored: the last of one source alone may lag behind what another
     has shown all the time, and its catching up would look like votes gained.
     """
-    last: dict[int, int] = {}
-    for look in looks:
-        if look.at > at:
-            break
-        if look.upvotes is not None and look.at >= at - WEEK:
-            last[look.source] = look.upvotes
+    known = [look for look in looks if look.upvotes is not None and at - WEEK <= look.at <= at]
+    last = {look.source: look.upvotes or 0 for look in known[-HELD_BY:]}
     return max(last.values()) if last else count_at(looks, at)
 
 

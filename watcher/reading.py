@@ -320,8 +320,10 @@ def recall(records: Records, name: str, url: str, context: str) -> Memory:
     if state.url != url:
         return Memory()  # another page under the old name
     valid = state.context == context
+    read_at = records.sources.last_read(state.id)
     return msgspec.structs.replace(
         memory,
+        read_at=to_unix(read_at) if read_at else 0,
         reference=reference,
         island=state.island_hash if valid else None,
         validators=Validators(

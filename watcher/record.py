@@ -59,7 +59,7 @@ def record_seen(app: App, records: Records, visit: Visit, seen: Seen) -> Checked
     due = app.next_due(target, 0, None)
     kind = snapshot.kind.value if snapshot.kind else None
     unsure = records.papers.unsure
-    kept = _kept(app, sighted(seen.memory) if unsure else seen.memory)
+    kept = _kept(visit, sighted(seen.memory) if unsure else seen.memory)
     records.sources.succeed(source, now, kept=kept, cards=len(met), kind=kind, next_due_at=due)
     fresh, moved = sum(m.fresh for m in met), sum(m.moved for m in met)
     records.sources.record_check(
@@ -104,7 +104,7 @@ def record_unchanged(app: App, records: Records, visit: Visit, seen: Seen) -> Ch
     judged = judge(app, records, subjects, target=target, now=now, source=source)
     notices.note_success(app, records, state, now)
     due = app.next_due(target, 0, None)
-    records.sources.succeed(source, now, kept=_kept(app, seen.memory), next_due_at=due)
+    records.sources.succeed(source, now, kept=_kept(visit, seen.memory), next_due_at=due)
     records.sources.record_check(
         visit.check(source, CheckOutcome.UNCHANGED, status=304, events=judged.told)
     )
@@ -272,12 +272,12 @@ def _record(
     return recorded
 
 
-def _kept(app: App, memory: Memory) -> Kept:
+def _kept(visit: Visit, memory: Memory) -> Kept:
     """What makes the next visit cheap, also after a restart."""
     return Kept(
         etag=memory.validators.etag,
         last_modified=memory.validators.last_modified,
-        context=app.context,
+        context=visit.context,
         island_hash=memory.island,
     )
 

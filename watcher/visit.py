@@ -102,7 +102,7 @@ class App:
         self.rules = tuple(rules)
         self.context = context_of(self.rules)
         self.matches = Matches()
-        self.memory.clear()
+        self.memory = {}  # a visit under way keeps its own
         self._learnt = ()
 
     def learnt(self, records: Records, now: datetime) -> tuple[growth.Baseline, tuple[Rule, ...]]:
@@ -202,6 +202,8 @@ class Visit(Value, frozen=True, kw_only=True):
     target: Target
     at: datetime
     began: float
+    context: str = ""
+    """The fingerprint of the rules under which it began."""
     page: Page | None = None
 
     def answered(self, page: Page) -> Visit:

@@ -31,8 +31,9 @@ async def check(app: App, target: Target, now: datetime) -> Checked:
     StoreError or StoreRefused when nothing can be recorded at all.
     """
     began = time.perf_counter()
-    visit = Visit(target=target, at=now, began=began)
-    memory = app.memory.get(target.name) or await _recall(app, target)
+    visit = Visit(target=target, at=now, began=began, context=app.context)
+    memories = app.memory  # others, once the config has changed on the way
+    memory = memories.get(target.name) or await _recall(app, target)
     with app.under_way:
         try:
             page, seen = await _look(app, visit, memory)
@@ -44,7 +45,7 @@ async def check(app: App, target: Target, now: datetime) -> Checked:
         else:
             record = _recorder(seen)
             checked = await _write(app, lambda r: record(app, r, visit, seen))
-            app.memory[target.name] = sighted(seen.memory) if checked.unsure else seen.memory
+            memories[target.name] = sighted(seen.memory) if checked.unsure else seen.memory
     _report(app, target, checked, time.perf_counter() - began)
     return checked
 

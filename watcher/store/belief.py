@@ -7,7 +7,7 @@ no news, and one that fell far waits until three visits have seen it.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from watcher.model import Card
 from watcher.store.trail import Known
@@ -26,13 +26,11 @@ class Falls:
         self._conn = conn
         self._source = source
         self._seen = seen
+        self.doubted = False
+        """Whether this visit saw one."""
 
     def __bool__(self) -> bool:
         return bool(self._seen)
-
-    def concern(self, papers: Iterable[int]) -> bool:
-        """Whether some of these papers' counts are not believed yet."""
-        return bool(self._seen) and not {paper for paper, _ in self._seen}.isdisjoint(papers)
 
     def see(self, paper: int, field: str, value: int, before: int) -> int:
         """The count to believe of a fall: the old one, until the third visit in a row."""
@@ -41,6 +39,7 @@ class Falls:
             self.forget(paper, field)
             return value
         self._seen[paper, field] = times
+        self.doubted = True
         self._conn.execute(
             "insert into falls (paper, source, field, seen) values (?, ?, ?, ?)"
             " on conflict do update set seen = excluded.seen",

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from watcher.clock import to_unix
+from watcher.growth import HELD_BY
 from watcher.identity import title_hash
 from watcher.model import Card, Counts, History, PageKind, Place, Snapshot
 from watcher.store.belief import NOTHING, Falls, Seen, believe
@@ -67,13 +68,12 @@ _UPDATES = (
 
 def _hour_ago(hours: int) -> str:
     """The looks of the hour that ended so long ago, and back to the last known before it; and
-    each source's last of the week before."""
+    those that tell which count held then."""
     end, begin = f"?2 - {hours * HOUR}", f"?2 - {(hours + 1) * HOUR}"
     return (
-        # SQLite takes the other columns from the row that has the maximum.
-        f"select max(at), {_LOOK.partition(', ')[2]} from sightings where paper = ?1"
-        f" and at <= {end} and at >= {end} - {_WEEK} and upvotes is not null group by source"
-        f" union all "
+        f"select {_LOOK} from (select {_LOOK} from sightings where paper = ?1 and at <= {end}"
+        f" and at >= {end} - {_WEEK} and upvotes is not null order by at desc, source desc"
+        f" limit {HELD_BY}) union all "
         f"select {_LOOK} from sightings where paper = ?1 and at <= {end} and at >= coalesce("
         f"(select at from sightings where paper = ?1 and at < {begin} and upvotes is not null"
         f" order by at desc limit 1), {begin})"
@@ -221,7 +221,7 @@ class Meetings:
             self._place([paper for paper, _, _ in who], source, at)
         if not live:
             self.forget()
-        self.unsure = visit.falls.concern(m.row for m in met)
+        self.unsure = visit.falls.doubted
         return tuple(met)
 
     def _meet(self, visit: _Visit, rank: int, paper: Known, card: Card, fresh: bool) -> Met:

@@ -91,11 +91,14 @@ class Pages:
         return dict(rows.fetchall())
 
     def latest_of(self, rule: str | None, *, limit: int) -> tuple[Event, ...]:
-        """The newest changes of a rule (or of all), newest first, baselines left out."""
+        """The newest changes of a rule (or of all), newest first, baselines left out. Among all,
+        what several rules said of a paper is the change of the rule that said it first."""
         # The two spellings each have their index; "? is null or" would have none.
         if rule is None:
             cursors = self._conn.execute(
-                "select cursor from events where not known and paper is not null"
+                "select cursor from events e where not known and paper is not null"
+                " and not exists (select 1 from events f where f.paper = e.paper"
+                "  and f.type = e.type and not f.known and f.cursor < e.cursor)"
                 " order by cursor desc limit ?",
                 (limit,),
             )

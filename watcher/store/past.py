@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from watcher.clock import from_text
+from watcher.clock import from_text, maybe_from_text
 from watcher.model import CheckOutcome, Look, Paper, Value
 from watcher.store.papers import Papers, revived
 from watcher.store.sources import unpack
@@ -33,6 +33,8 @@ class PastSource(Value, frozen=True, kw_only=True):
     family: str
     day: date | None = None
     """Of a past day of a daily source."""
+    began: datetime | None = None
+    """Its first good visit, or the first under another address."""
 
 
 class PastCheck(Value, frozen=True, kw_only=True):
@@ -75,10 +77,19 @@ class Past:
 
     def sources(self) -> tuple[PastSource, ...]:
         """All sources ever visited or imported."""
-        rows = self._conn.execute("select id, name, url, family from sources order by id")
+        rows = self._conn.execute(
+            "select id, name, url, family, first_ok_at from sources order by id"
+        )
         return tuple(
-            PastSource(id=i, name=name, url=url, family=family, day=_day_of(name, family))
-            for i, name, url, family in rows
+            PastSource(
+                id=i,
+                name=name,
+                url=url,
+                family=family,
+                day=_day_of(name, family),
+                began=maybe_from_text(began),
+            )
+            for i, name, url, family, began in rows
         )
 
     def count_checks(self) -> int:

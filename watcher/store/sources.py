@@ -8,11 +8,12 @@ from __future__ import annotations
 import array
 import sqlite3
 import sys
+from collections.abc import Mapping
 from datetime import datetime
 
 import msgspec
 
-from watcher.clock import maybe_from_text, to_text
+from watcher.clock import from_text, maybe_from_text, to_text
 from watcher.model import CheckOutcome, ReaderName, Value
 
 _json = msgspec.json.Encoder()
@@ -85,7 +86,8 @@ class Sources:
 
     def __init__(self, conn: sqlite3.Connection) -> None:
         self._conn = conn
-        self._ids: dict[str, int] = {}
+        self._ids: dict[str, tuple[int, str]] = {}
+        """Each source's row and address."""
         self._last_order: dict[int, tuple[bytes, int]] = {}
 
     def forget(self) -> None:
@@ -96,8 +98,8 @@ class Sources:
     def id_of(self, name: str, url: str = "", family: str | None = None) -> int:
         """The row of a source, made when it is met first; its url is kept current."""
         known = self._ids.get(name)
-        if known is not None:
-            return known
+        if known is not None and url in ("", known[1]):
+            return known[0]
         state = self.state(name)
         if state is not None and url not in ("", state.url):
             self._move(state, url)
@@ -106,8 +108,15 @@ class Sources:
             " on conflict (name) do update set name = name returning id",
             (name, url, family or name),
         ).fetchone()
-        self._ids[name] = row[0]
+        self._ids[name] = (int(row[0]), url or (state.url if state else ""))
         return int(row[0])
+
+    def move(self, urls: Mapping[str, str]) -> None:
+        """Let the sources that have another address by now begin anew before any of their past
+        days is visited: what that shows at first is known, too."""
+        for name, url in urls.items():
+            if self.state(name) is not None:
+                self.id_of(name, url)
 
     def _move(self, state: SourceState, url: str) -> None:
         """Another page under an old name: it begins anew, what it shows at first is known."""
@@ -280,6 +289,15 @@ class Sources:
             (source,),
         ).fetchone()
         return frozenset(msgspec.json.decode(row[0])) if row and row[0] else frozenset()
+
+    def last_read(self, source: int) -> datetime | None:
+        """When the page itself of a source was last fetched, and not only said to be unchanged."""
+        row = self._conn.execute(
+            "select at from checks where source = ? and bytes > 0"
+            " and outcome in ('ok', 'unchanged') order by at desc limit 1",
+            (source,),
+        ).fetchone()
+        return from_text(row[0]) if row else None
 
     def last_kept_page(self, source: int, since: datetime) -> str | None:
         """The hash of the newest page of a source that was kept at or after an instant."""

@@ -246,11 +246,11 @@ async def _answer(request: web.Request, rule: str | None) -> web.Response:
         raise Problem(404, "No such feed", "Copy its address once more from the page of feeds.")
     if rule is not None and all(known.name != rule for known in context.rules):
         raise Problem(404, "No such feed", f"There is no rule called {clean(rule)[:80]}.")
-    events = await context.store.read(lambda r: r.pages.latest_of(rule, limit=2 * ENTRIES))
+    events = await context.store.read(lambda r: r.pages.latest_of(rule, limit=ENTRIES))
     form = request.match_info["form"]
     linked = context.config.web.public_url is not None
     feed = feed_of(
-        _told_once(events)[:ENTRIES],
+        [event for event in events if event.type.is_change],
         _address(request, rule),
         home=base_url(request),
         form=form,
@@ -259,16 +259,6 @@ async def _answer(request: web.Request, rule: str | None) -> web.Response:
     if form == "atom":
         return conditional(request, atom(feed), ATOM_TYPE, max_age=300)
     return conditional(request, json_feed(feed), JSON_TYPE, max_age=300)
-
-
-def _told_once(events: Sequence[Event]) -> list[Event]:
-    """Changes, the newest first; what several rules said of a paper by the first that said it."""
-    first: dict[tuple[int, str], Event] = {}
-    for event in reversed(events):
-        if event.paper is not None:
-            first.setdefault((event.paper.row, event.type.kind), event)
-    kept = {event.id for event in first.values()}
-    return [event for event in events if event.id in kept]
 
 
 async def listed(request: web.Request) -> web.Response:
