@@ -15,6 +15,7 @@ from rich.console import Console
 from tests import pages
 from tests.conftest import ROOT
 from tests.histories import START, Step, live, page_of
+from tests.snapshots import card, snapshot
 from watcher.cli import main
 from watcher.cli.common import read_config
 from watcher.demo.run import run_demo
@@ -327,6 +328,23 @@ def test_times_for_people_say_their_zone(call, demo):
     said = rf"\d\d:\d\d UTC {kind.removeprefix('paper.')}"
     assert re.search(said, call("paper", paper)[1])
     assert "promised (UTC)" in call("deliveries")[1]
+
+
+def test_a_search_counts_no_more_than_it_must(call, tmp_path):
+    (tmp_path / "config.toml").write_text("")
+    with open_records(tmp_path / "watcher.db", create=True, migrate=True) as records:
+        source = records.sources.id_of("daily", "https://x.example/papers")
+        with records.transaction():
+            records.papers.meet(source, snapshot(*(card(n) for n in range(1, 1202))))
+
+    def said(*args):
+        return call("papers", *args, config=tmp_path / "config.toml")[1]
+
+    assert "… 20 of 1,000 or more; --limit shows more" in said("invented")
+    assert "… 1,100 of 1,101 or more; --limit" in said("invented", "--limit", 1100)
+    assert "--limit" not in said("invented", "--limit", 1201)
+    assert "… 20 of 1,201; --limit shows more" in said()
+    assert len(json.loads(said("upvotes:>=1", "--json"))) == 1201
 
 
 def test_a_list_says_how_much_of_it_is_shown(call, loaded):

@@ -13,7 +13,7 @@ LAYERS = {
     },
     1: {
         "agenda", "case", "clock", "config", "digest", "doubt", "drift", "gaps", "growth",
-        "guard", "hearing", "identity", "inflate", "judgement", "matching", "page",
+        "guard", "hearing", "identity", "inflate", "judgement", "matching", "owner", "page",
         "plain", "politeness", "prior", "query", "readers", "reasons", "render", "rows",
         "rulebook", "rules", "sample", "schedule", "series", "text", "view", "wants", "wire",
     },

@@ -175,6 +175,16 @@ def test_who_left_stays_unsubscribed_also_when_a_topic_is_gone(run, people, tmp_
     assert people()["a@b.org"].state is SubscriberState.LEFT
 
 
+def test_nobody_who_has_not_confirmed_comes_in_by_an_import(run, people, tmp_path):
+    file = tmp_path / "list.csv"
+    file.write_text("address,state\na@b.org,asked\nb@b.org,Unsubscribed\nc@b.org, Active\n")
+    code, out, err = run("import", "--again", file)
+    assert code == 1
+    assert out == "1 had not confirmed and were left out, 1 added\n"
+    assert err == f"watcher: {file}, line 3: state 'unsubscribed': must be active, asked or left\n"
+    assert set(people()) == {"c@b.org"}
+
+
 def test_nobody_who_left_comes_back_by_an_import(run, people, config, tmp_path):
     run("add", "ada@example.org")
     with open_records(config.parent / "w.db") as records, records.transaction():

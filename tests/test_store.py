@@ -149,7 +149,7 @@ def test_titles_may_change_and_the_words_of_then_can_still_be_had(records, sourc
     assert paper.title == "New title"
     assert records.papers.as_of(paper, to_unix(NOW + hours(1))).title == "Old title"
     assert [p.title for p in records.papers.search("new")] == ["New title"]
-    assert records.papers.search("old") == ()
+    assert list(records.papers.search("old")) == []
 
 
 def test_a_text_only_card_is_joined_to_an_id_when_exactly_one_row_has_its_title(records, source):

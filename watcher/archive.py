@@ -28,6 +28,7 @@ import zstandard
 
 from watcher.errors import FetchError, UnknownName
 from watcher.model import Value
+from watcher.owner import make_folder, own_like
 from watcher.page import Page, unpack
 from watcher.telemetry import log
 
@@ -189,12 +190,14 @@ class Archive:
     def _write(self, path: Path, body: bytes, label: Label) -> bool:
         part = path.with_name(f".{path.name}.{os.getpid()}")
         try:
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            with os.fdopen(os.open(part, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "wb") as f:
+            make_folder(path.parent)
+            part.unlink(missing_ok=True)
+            with os.fdopen(os.open(part, os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o600), "wb") as f:
                 f.write(body)
                 f.write(_tail(label))
             stamp = label.fetched_at.timestamp()
             os.utime(part, (stamp, stamp))  # a page's age is that of what it shows
+            own_like(part, path.parent)
             part.replace(path)
         except OSError as exc:
             with contextlib.suppress(OSError):
@@ -330,10 +333,11 @@ class Spool:
 
     def _open_next(self) -> None:
         self.close()
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_folder(self._folder)
         path = self._folder / f"{time.time_ns():020d}-{os.getpid()}.spool"
         flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC
         self._fd = os.open(path, flags, 0o600)
+        own_like(path, self._folder)
         self._current = path
 
     def close(self) -> None:

@@ -258,14 +258,19 @@ def _read_term(item: tree.Word | tree.Phrase, field: str | None) -> Node:
     if isinstance(item, tree.Phrase):
         return _phrase(item.value[1:-1], fields, shown)
     if found := _COLONLESS.fullmatch(item.value):
-        name, sign, number = found.groups()
-        wanted = f"{name.lower()}:{sign.strip('=') and sign}{number or 20}"
-        raise QueryError(f"{item.value} lacks its colon: write {wanted}")
+        raise QueryError(f"{item.value} lacks its colon: write {_with_colon(*found.groups())}")
     marked = re.sub(r"\\(.)|[*?]", _mark, item.value, flags=re.DOTALL)
     return _words(marked, fields, shown)
 
 
 _COLONLESS = re.compile(rf"({'|'.join(NUMBER_FIELDS)})([<>=]+)(.*)", re.IGNORECASE | re.DOTALL)
+
+
+def _with_colon(name: str, sign: str, number: str) -> str:
+    name, way = name.lower(), sign.strip("=")[:1]
+    if name == "age":
+        return f"age:{way or '<'}{number or '24h'}"  # an age is never exactly so much
+    return f"{name}:{way}{'=' if way and '=' in sign else ''}{number or 20}"
 
 
 def _mark(found: re.Match[str]) -> str:

@@ -17,6 +17,7 @@ from watcher.config.settings import ChannelOptions, Fault
 from watcher.config.values import Mailbox
 from watcher.errors import SendError
 from watcher.model import Message
+from watcher.owner import make_folder, own_like
 
 SENDER = "paper-watcher@localhost"
 """Who such mail comes from: nobody's address, it never leaves the machine."""
@@ -72,7 +73,7 @@ def _drop(folder: Path, name: str, mail: bytes) -> None:
     As the Maildir convention asks; a crash leaves at most a file in ``tmp``.
     """
     for part in ("", "tmp", "new", "cur"):
-        (folder / part).mkdir(0o700, parents=True, exist_ok=True)
+        make_folder(folder / part)
     if (folder / "new" / name).exists() or any((folder / "cur").glob(f"{name}*")):
         return
     draft = folder / "tmp" / f"{name}.{os.getpid()}"
@@ -80,6 +81,7 @@ def _drop(folder: Path, name: str, mail: bytes) -> None:
         file.write(mail.replace(b"\r\n", b"\n"))
         file.flush()
         os.fsync(file.fileno())
+    own_like(draft, folder)
     draft.replace(folder / "new" / name)
     _sync(folder / "new")
 

@@ -192,7 +192,8 @@ def count(value: int | None) -> str:
     return "–" if value is None else f"{value:,}"
 
 
-def tell_cut(out: Console, shown: int, total: int) -> None:
-    """Say that a list shows only a part."""
+def tell_cut(out: Console, shown: int, total: int, *, or_more: bool = False) -> None:
+    """Say that a list shows only a part; ``or_more`` where it was not counted to its end."""
     if total > shown:
-        out.print(f"… {count(shown)} of {count(total)}; --limit shows more")
+        more = " or more" if or_more else ""
+        out.print(f"… {count(shown)} of {count(total)}{more}; --limit shows more")

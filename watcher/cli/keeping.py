@@ -33,6 +33,7 @@ from watcher.cli.reading import Moment
 from watcher.config import Config
 from watcher.errors import ConfigError, StoreError, UnknownName, WatcherError
 from watcher.model import ReaderName
+from watcher.owner import own_like
 
 
 @click.command()
@@ -78,7 +79,6 @@ def restore(file: Path) -> int:
     """
     from watcher.store import Lock
     from watcher.store.care import bring_up_to_date, settle, verify_backup
-    from watcher.store.connection import own_like
 
     config = read_config()
     database = Path(config.watcher.database)
@@ -144,7 +144,8 @@ def _copy_beside(file: Path, database: Path) -> Path:
 
     part = database.with_name(f".{database.name}.{os.getpid()}.part")
     try:
-        with os.fdopen(os.open(part, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "wb") as to:
+        part.unlink(missing_ok=True)
+        with os.fdopen(os.open(part, os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o600), "wb") as to:
             with file.open("rb") as source:
                 shutil.copyfileobj(source, to, 1 << 20)
             to.flush()

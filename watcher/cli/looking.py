@@ -82,6 +82,10 @@ def sources(json_: bool, all_: bool) -> int:
     return 0
 
 
+_COUNTED = 1000
+"""Papers found after which a search for people counts no more: a common word has millions."""
+
+
 class _Words(click.Command):
     """A verb whose words may begin with a dash, behind ``--``."""
 
@@ -113,8 +117,9 @@ def papers(query: tuple[str, ...], limit: int | None, json_: bool) -> int:
     config = read_config()
     most = limit if limit is not None or json_ else 20
     with records_of(config) as records:
-        # People are told how many match; programs that ask for some do not wait for the others.
-        found = search(records, " ".join(query), limit=None if query and not json_ else most)
+        # People are told how many match, if not too many; programs that ask for some do not wait.
+        looked = max((most or 0) + 1, _COUNTED) if query and not json_ else most
+        found = search(records, " ".join(query), limit=looked)
         total = len(found) if query else records.papers.count()[0]
     if json_:
         from watcher.wire import paper_json
@@ -130,7 +135,7 @@ def papers(query: tuple[str, ...], limit: int | None, json_: bool) -> int:
         )
     out = console()
     out.print(made)
-    tell_cut(out, len(found), total)
+    tell_cut(out, len(found), total, or_more=bool(query) and total == looked)
     if query and not found:
         out.print("no paper matches")
     return 0
@@ -142,7 +147,7 @@ def search(records: Records, query: str, *, limit: int | None) -> tuple[Paper, .
         return records.papers.latest(limit=limit)
     compiled = compile_query(query)
     match = compiled.fts()
-    candidates = records.papers.search(match) if match else records.papers.latest()
+    candidates = records.papers.search(match) if match else records.papers.each_latest()
     now = datetime.now(UTC)
     found = []
     for paper in candidates:

@@ -219,9 +219,9 @@ def _add(records: Records, config: Config, address: str, wishes: Wishes, *, agai
 def import_(file: TextIO, again: bool) -> int:
     """Subscribe everybody in a CSV file (as `export` writes it; `-` is stdin).
 
-    Only the column `address` must be there. Nobody who unsubscribed comes back by it. A faulty
-    line is named (a topic that is no rule, too) and changes nothing; the others still come in,
-    exit 1.
+    Only the column `address` must be there. Nobody who unsubscribed comes back by it, and nobody
+    comes in who was only asked to confirm (state `asked`). A faulty line is named (a topic that
+    is no rule, too) and changes nothing; the others still come in, exit 1.
 
     \b
     Examples:
@@ -265,7 +265,10 @@ def _rows(file: TextIO) -> Iterator[tuple[int, dict[str, Any]]]:
 def _import(records: Records, config: Config, row: dict[str, Any], *, again: bool) -> str:
     address = (row.get("address") or "").strip()
     wishes = _wishes_of(row, config)
-    if (row.get("state") or "active") == SubscriberState.LEFT.value:
+    state = _state_of(row)
+    if state is SubscriberState.ASKED:
+        return "had not confirmed and were left out"
+    if state is SubscriberState.LEFT:
         _add(records, config, address, wishes, again=False)
         person = records.people.by_address(address)
         if person is not None:
@@ -274,6 +277,15 @@ def _import(records: Records, config: Config, row: dict[str, Any], *, again: boo
     _check_topics(config, wishes.topics)
     done = _add(records, config, address, wishes, again=again)
     return done if done in ("added", "changed") else "had unsubscribed and were left alone"
+
+
+def _state_of(row: dict[str, Any]) -> SubscriberState:
+    """An absent or empty state is that of somebody who wants mail."""
+    said = (row.get("state") or "").strip().lower() or SubscriberState.ACTIVE.value
+    try:
+        return SubscriberState(said)
+    except ValueError:
+        raise WatcherError(f"state {said!r}: must be active, asked or left") from None
 
 
 def _wishes_of(row: dict[str, Any], config: Config) -> Wishes:

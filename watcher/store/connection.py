@@ -19,6 +19,7 @@ from urllib.parse import quote
 from sqlite_utils import Database, Migrations
 
 from watcher.errors import StoreError, StoreRefused, WatcherError
+from watcher.owner import make_folder, own_like
 
 APPLICATION_ID = 0x50415057
 """``PAPW`` in the header tells our file from any other SQLite file."""
@@ -86,23 +87,6 @@ def migrations() -> Migrations:
     return known
 
 
-def own_like(path: Path, other: Path) -> None:
-    """Give what root has made to the owner of another path: what a service is to use must be the
-    service's. Where root may not, it stays as it is."""
-    if os.geteuid() == 0:
-        owner = other.stat()
-        with contextlib.suppress(PermissionError):
-            # Never through a link: the folder may belong to somebody who would like one followed.
-            os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
-
-
-def make_folder(folder: Path) -> None:
-    """Make a folder that nobody else may read, as its parent's owner would have made it."""
-    if not folder.is_dir():
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        own_like(folder, folder.parent)
-
-
 class Lock:
     """The store's lock: held by whoever may run checks and deliver. Freed by the kernel."""
 
@@ -117,7 +101,9 @@ class Lock:
         """
         with translated(self.path):
             make_folder(self.path.parent)
-            fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            # Not through a link: root would write its number into what somebody else chose.
+            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+            fd = os.open(self.path, flags, 0o600)
             own_like(self.path, self.path.parent)
         deadline = time.monotonic() + patience
         while True:

@@ -23,6 +23,8 @@ from watcher.store.words import Words
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
+_AT_A_TIME = 200
+"""Papers held at once by whoever goes through all of them."""
 
 
 class Papers:
@@ -146,13 +148,22 @@ class Papers:
             )
         )
 
-    def search(self, match: str, *, limit: int | None = None) -> tuple[Paper, ...]:
-        """Papers whose words match an FTS5 expression, the best first."""
-        rows = self._conn.execute(
-            "select rowid from texts_index where texts_index match ? order by rank limit ?",
-            (match, -1 if limit is None else limit),
+    def each_latest(self) -> Iterator[Paper]:
+        """All of ``latest``, some at a time: whoever needs a few does not load a million."""
+        return self._some_at_a_time(
+            "select id from papers order by coalesce(listed_at, first_seen_at) desc, id desc", ()
         )
-        return self.many([row for (row,) in rows])
+
+    def search(self, match: str) -> Iterator[Paper]:
+        """Papers whose words match an FTS5 expression, the best first, some at a time."""
+        return self._some_at_a_time(
+            "select rowid from texts_index where texts_index match ? order by rank", (match,)
+        )
+
+    def _some_at_a_time(self, statement: str, values: tuple[str, ...]) -> Iterator[Paper]:
+        rows = [row for (row,) in self._conn.execute(statement, values).fetchall()]
+        for begin in range(0, len(rows), _AT_A_TIME):
+            yield from self.many(rows[begin : begin + _AT_A_TIME])
 
     def _read(self, where: str, values: tuple[Any, ...]) -> Iterator[Paper]:
         rows = self._conn.execute(
