@@ -24,6 +24,7 @@ from watcher.rules import compile_rule
 from watcher.store import Lock, Store, open_records
 from watcher.store.care import Spans, quick_check, verify_backup, write_backup
 from watcher.visit import App
+from watcher.wants import Wishes
 from watcher.watch import check
 
 NOW = datetime(2026, 10, 5, 12, tzinfo=UTC)
@@ -109,6 +110,21 @@ async def test_no_alert_waits_for_a_backup(tmp_path):
     assert sorted(waits)[len(waits) // 2] < 0.5
     await store.close()
     assert quick_check(tmp_path / "b.db") is None
+
+
+async def test_an_address_that_never_confirmed_is_forgotten(tmp_path):
+    async with cared(tmp_path) as keeping:
+
+        def ask(r):
+            wishes = Wishes(query="x")
+            for name, age in (("old", 15), ("fresh", 13), ("active", 99)):
+                at = NOW - timedelta(days=age)
+                row = r.people.ask(f"{name}@a.org", wishes, handle=name, nonce="", now=at)
+                if name == "active":
+                    r.people.activate(row, wishes, at, due_at=NOW, anew=True)
+            return r.care.prune(Spans(), NOW).asked, [p.handle for p in r.people.all()]
+
+        assert await keeping.app.store.write(ask) == (1, ["active", "fresh"])
 
 
 async def test_a_backup_that_cannot_be_written_is_told_and_tried_again(tmp_path, capsys):

@@ -263,6 +263,16 @@ async def test_a_proxy_is_used_when_it_is_given_and_not_for_excepted_hosts() -> 
     assert direct.body == HTML
 
 
+async def test_behind_a_proxy_no_redirect_leads_inside() -> None:
+    inside = "http://169.254.169.254/latest/meta-data/"
+    async with Site(redirect(inside)) as proxy:
+        proxies = (("http", f"http://127.0.0.1:{proxy.port}"),)
+        async with fetcher(proxies=proxies, allow_private=False, robots=True) as visitor:
+            with pytest.raises(FetchError, match="not a public address"):
+                await visitor.get("http://papers.test/trending")
+    assert [r.target for r in proxy.requests] == ["http://papers.test/robots.txt"]
+
+
 # ---------------------------------------------------------------- pace
 
 

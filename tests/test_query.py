@@ -615,3 +615,10 @@ def test_every_refusal_in_the_documentation_is_refused():
     for line in block[1].splitlines():
         with pytest.raises(QueryError):
             compile_query(line)
+
+
+def test_a_single_letter_is_not_gathered_from_the_whole_index():
+    assert compile_query("a*").fts() is None
+    assert compile_query("a* OR agent").fts() is None
+    assert "agent" in (compile_query("a* agent").fts() or "")
+    assert compile_query("ag*").fts() is not None

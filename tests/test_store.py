@@ -534,3 +534,18 @@ async def test_a_file_that_is_taken_away_from_under_the_store_is_noticed(tmp_pat
     with pytest.raises(StoreRefused, match="removed or replaced"):
         await store.write(lambda r: r.sources.id_of("c"))
     await store.close()
+
+
+async def test_nothing_is_read_for_somebody_who_is_gone(tmp_path):
+    path = tmp_path / "w.db"
+    store = Store(path, lambda: open_records(path, create=True, migrate=True))
+    held, read = threading.Event(), []
+    first = asyncio.ensure_future(store.read(lambda _: held.wait(5)))
+    second = asyncio.ensure_future(store.read(read.append))
+    await asyncio.sleep(0.05)
+    second.cancel()
+    held.set()
+    assert await first
+    await store.read(lambda _: None)
+    assert read == []
+    await store.close()

@@ -20,6 +20,7 @@ from tests.webworld import (
     serving,
     visiting,
 )
+from watcher import telemetry
 from watcher.config.secrets import Secret
 from watcher.config.settings import WebSettings
 from watcher.config.values import Listen, read_network
@@ -37,6 +38,7 @@ from watcher.web.security import (
     session,
     session_holds,
     split_host,
+    who_counts,
 )
 
 PRIVATE = [r.path for r in ROUTES if not r.public and r.method == "GET" and "{" not in r.path]
@@ -257,6 +259,63 @@ async def test_forwarded_addresses_are_believed_from_trusted_proxies_only(path):
         assert await attempts(visitor, "10.9.9.9, 203.0.113.5") == 429
 
 
+async def test_one_network_of_ipv6_counts_as_one_visitor(path):
+    trusted = open_to_readers(trusted_proxies=(read_network("127.0.0.1"),))
+    async with visiting(path, **trusted) as (visitor, _):
+        statuses = [
+            (
+                await visitor.post(
+                    "/login", {"token": "x"}, headers={"X-Forwarded-For": f"2001:db8:1:2::{i:x}"}
+                )
+            ).status
+            for i in range(11)
+        ]
+    assert statuses == [401] * 10 + [429]
+
+
+@pytest.mark.parametrize(
+    ("address", "counted"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("unknown", "unknown"),
+    ],
+)
+def test_what_limits_count_by(address, counted):
+    assert who_counts(address) == counted
+
+
+@pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded", "Via", "X-Real-IP"])
+async def test_without_a_token_a_proxy_opens_no_private_page(path, header):
+    async with visiting(path) as (visitor, _):
+        answer = await visitor.get("/rules", headers={header: "203.0.113.5"})
+        assert answer.status == 403
+        assert "[web] token" in answer.text
+        assert (await visitor.get("/healthz", headers={header: "203.0.113.5"})).status == 200
+
+
+@pytest.mark.parametrize(
+    ("site", "mode", "dest", "status"),
+    [
+        ("cross-site", "no-cors", "image", 403),
+        ("same-site", "cors", "empty", 403),
+        ("cross-site", "navigate", "iframe", 403),
+        ("cross-site", "navigate", "document", 200),
+        ("same-origin", "no-cors", "image", 200),
+        ("none", "navigate", "document", 200),
+    ],
+)
+async def test_pages_of_other_sites_cannot_make_a_browser_ask_for_private_ones(
+    path, site, mode, dest, status
+):
+    headers = {"Sec-Fetch-Site": site, "Sec-Fetch-Mode": mode, "Sec-Fetch-Dest": dest}
+    async with visiting(path) as (visitor, _):
+        assert (await visitor.get("/search?q=a*", headers=headers)).status == status
+        assert (await visitor.get("/healthz", headers=headers)).status == 200
+
+
 def test_rates_fill_again_with_time_and_forget_nobody_who_is_limited():
     rates = Rates(2, 3600, most=3)
     assert [rates.take("a", 0.0) for _ in range(3)] == [True, True, False]
@@ -365,6 +424,96 @@ async def _until_end(reader):
         return await reader.read()
     except ConnectionResetError:
         return b""
+
+
+@pytest.mark.parametrize(("token", "warned"), [("hunter2", 1), (TOKEN, 0)])
+async def test_a_token_that_can_be_guessed_is_warned_of(path, capsys, token, warned):
+    settings = config(path, token=Secret(token))
+    store = Store(path, lambda: open_records(path))
+    telemetry.configure(level="warning")
+    context = WebContext(config=settings, store=store, rules=(), clock=FixedClock())
+    running = await start(context)
+    await running.close()
+    await store.close()
+    said = "".join(capsys.readouterr())
+    assert said.count("can be guessed") == warned
+    assert token not in said
+
+
+@contextlib.asynccontextmanager
+async def _behind(path, doors, **hooks):
+    settings = config(path)
+    store = Store(path, lambda: open_records(path))
+    context = WebContext(
+        config=settings, store=store, rules=compile_rules(settings), clock=FixedClock(), **hooks
+    )
+    running = await start(context, doors=doors)
+    try:
+        yield running
+    finally:
+        await running.close()
+        await store.close()
+
+
+async def test_a_request_that_has_come_is_not_cut_off_while_it_is_answered(path):
+    async def slowly(_):
+        await asyncio.sleep(0.6)
+        raise WatcherError("tried in vain")
+
+    def impatient(make):
+        return Doors(make, header_deadline=0.2, answer_deadline=5)
+
+    async with _behind(path, impatient, try_rule=slowly) as running:
+        reader, writer = await asyncio.open_connection("127.0.0.1", running.port)
+        with contextlib.closing(writer):
+            for begin in (b"/rules", b"/rules/fast?try=1"):  # through the same door
+                writer.write(b"GET " + begin + b" HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+                await asyncio.sleep(0.1)
+            await asyncio.sleep(1)
+            writer.write(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
+            found = await asyncio.wait_for(_until_end(reader), 3)
+        assert b"tried in vain" in found
+        assert found.count(b"HTTP/1.1 ") == 3
+
+
+async def test_slow_bodies_do_not_keep_others_out(path):
+    async with _behind(path, lambda make: Doors(make, most=4)) as running:
+        clients = [await asyncio.open_connection("127.0.0.1", running.port) for _ in range(4)]
+        try:
+            for _, writer in clients:
+                writer.write(
+                    b"POST /login HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 50\r\n"
+                    b"Content-Type: application/x-www-form-urlencoded\r\n\r\ntoken="
+                )
+            await asyncio.sleep(0.1)
+            clients.append(await asyncio.open_connection("127.0.0.1", running.port))
+            reader, writer = clients[-1]
+            writer.write(b"GET /login HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
+            assert (await asyncio.wait_for(_until_end(reader), 2)).startswith(b"HTTP/1.1 ")
+        finally:
+            for _, writer in clients:
+                writer.transport.abort()
+
+
+async def test_searches_do_not_queue_before_what_the_daemon_writes(path):
+    async with visiting(path) as (visitor, context):
+        held, asked = asyncio.Event(), []
+        read = context.store.read
+
+        async def slow_read(work):
+            asked.append(work)
+            await held.wait()
+            return await read(work)
+
+        context.store.read = slow_read
+        searches = [
+            asyncio.ensure_future(visitor.get(to))
+            for to in ("/search?q=agent", "/api/v1/papers?q=agent", "/search?q=tool")
+        ]
+        await asyncio.sleep(0.1)
+        assert len(asked) == 1
+        held.set()
+        assert [answer.status for answer in await asyncio.gather(*searches)] == [200] * 3
 
 
 async def test_random_requests_never_find_a_fault_of_ours(path):

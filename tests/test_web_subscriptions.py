@@ -185,6 +185,54 @@ async def test_one_address_is_not_flooded_and_nobody_learns_of_it(reader):
     assert len(set(texts)) == 1
 
 
+async def test_one_mailbox_is_not_flooded_under_other_spellings(reader):
+    full_width = "example".translate({code: code + 0xFEE0 for code in range(97, 123)})
+    for address in (
+        "ada@example.org",
+        f"ada@{full_width}.org",
+        "ada@\U0001d41example.org",
+        "ADA+news@EXAMPLE.org",
+        "ada+more@example.org",
+    ):
+        assert (await reader.ask(address=address)).status == 200
+        reader.context.clock.moment += 1000
+    assert len(await reader.letters()) == 3
+    await reader.ask(address="ada@other.example")
+    await reader.ask(address="adam@example.org")
+    assert len(await reader.letters()) == 5
+
+
+async def test_an_address_is_kept_as_it_goes_over_the_wire(reader):
+    person = await reader.subscribe(address="Ada@M\u00fcnchen.example")
+    assert person.address == "Ada@xn--mnchen-3ya.example"
+    assert await reader.person("ada@xn--mnchen-3ya.example") == person
+
+
+async def test_who_was_kept_in_unicode_is_found_by_either_spelling(reader):
+    kept = "ada@m\u00fcnchen.example"
+    await reader.context.store.write(
+        lambda r: r.people.ask(kept, Wishes(topics=("fast",)), handle="h", nonce="", now=NOW)
+    )
+    assert (await reader.person(kept)).address == kept
+    assert (await reader.person("ada@xn--mnchen-3ya.example")).address == kept
+
+
+async def test_a_letter_carries_no_words_of_whoever_asked(reader):
+    await reader.ask(topics="", query='"pay at https://evil.example now"')
+    letter = (await reader.letters())[-1][1]
+    assert "evil" not in " ".join(letter.lines)
+    assert "a query of your own" in letter.lines[0]
+    shown = await reader.visitor.get(letter.link.removeprefix(PUBLIC))
+    assert "evil.example" in shown.text  # the page, where they look before they confirm
+
+
+async def test_an_own_query_may_not_cost_too_much(reader):
+    answer = await reader.ask(query="*a OR ?b OR *c")
+    assert answer.status == 400
+    assert "may begin with" in answer.text
+    assert (await reader.ask(query="*a OR ?b OR c* OR d*e")).status == 200
+
+
 async def test_one_visitor_cannot_ask_for_many_addresses(reader):
     statuses = [(await reader.ask(address=f"a{n}@example.org")).status for n in range(8)]
     assert statuses == [200] * 5 + [429] * 3
@@ -250,6 +298,14 @@ async def test_a_topic_is_muted_for_two_weeks_and_heard_again(reader):
         assert "muted until" in (await reader.visitor.get(preferences)).text
         await reader.visitor.post(preferences, {"action": "unmute", "topic": topic})
         assert (await reader.person()).mutes(topic, NOW) is None
+
+
+async def test_only_what_somebody_gets_can_be_muted(reader):
+    await reader.subscribe()
+    preferences, _ = await reader.links()
+    answer = await reader.visitor.post(preferences, {"action": "mute", "topic": "made up"})
+    assert answer.status == 400
+    assert not (await reader.person()).muted
 
 
 async def test_a_form_that_makes_no_sense_changes_nothing(reader):

@@ -251,11 +251,18 @@ class Words(Node, frozen=True, kw_only=True):
         words = words.removesuffix(ANY)
         if None in columns or not words.isascii() or words.endswith(" ") or not words:
             return None  # the index folds foreign letters in its own way: check them all
+        if prefix and len(words) == 1:
+            return None  # half of all words: gathering them costs more than looking at papers
         phrases = [f'"{spelling}"' + (" *" if prefix else "") for spelling in _spellings(words)]
         return f"{{{' '.join(map(str, columns))}}} : ({' OR '.join(phrases)})"
 
     def blame(self, doc: Doc) -> tuple[str, ...]:
         return (self.shown,)
+
+
+def is_costly(leaf: Node) -> bool:
+    """Whether a part has to be tried at every word of a paper, as ``*a`` has to."""
+    return isinstance(leaf, Words) and leaf.tokens[0].startswith((ANY, ONE))
 
 
 def _spellings(words: str) -> list[str]:

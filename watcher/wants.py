@@ -22,7 +22,7 @@ from watcher.config.values import EVERY_DAY, Hours, Weekday
 from watcher.digest import count_kinds
 from watcher.errors import QueryError, WatcherError
 from watcher.identity import digest_of, event_id
-from watcher.matching import Doc, doc_of
+from watcher.matching import Doc, doc_of, is_costly
 from watcher.model import Change, Counts, Digest, Event, EventType, Paper, Section, Value
 from watcher.query import Query, compile_query
 from watcher.schedule import next_digest
@@ -37,6 +37,8 @@ LOOK_BACK = timedelta(days=7)
 SHARED_PREFIX = "s:"
 """Of the batches made here, so that they are never taken for a channel's own."""
 MAX_VOTES = 1_000_000
+MOST_COSTLY = 2
+"""Words of an own query that no paper can be searched for quickly."""
 
 
 class BadWish(WatcherError):
@@ -132,9 +134,14 @@ def checked(wishes: Wishes, offered: Sequence[str]) -> Wishes:
         raise BadWish("Choose a topic, or write a query of your own.", "topics")
     if query is not None:
         try:
-            compile_query(query)
+            asked = compile_query(query)
         except QueryError as exc:
             raise BadWish(f"The query cannot be read: {exc}", "query") from exc
+        if sum(is_costly(leaf) for leaf in asked.root.leaves()) > MOST_COSTLY:
+            raise BadWish(
+                f"At most {MOST_COSTLY} words may begin with * or ?: write their beginnings.",
+                "query",
+            )
     try:
         ZoneInfo(wishes.timezone)
     except (KeyError, ValueError, OSError) as exc:

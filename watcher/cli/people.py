@@ -14,6 +14,7 @@ import click
 import msgspec
 from rich.markup import escape
 
+from watcher.channels.mime import ascii_address
 from watcher.cli.common import (
     age,
     as_json,
@@ -197,6 +198,7 @@ def _add(records: Records, config: Config, address: str, wishes: Wishes, *, agai
         address = read_address(address)
     except BadValue as exc:
         raise WatcherError(f"{address!r} {exc}") from exc
+    address = ascii_address(address) or address
     try:
         wishes = checked(wishes, [rule.name for rule in config.rules])
     except BadWish as exc:
@@ -374,7 +376,7 @@ def remove(address: str, keep: bool) -> int:
         if keep:
             records.people.leave(person.id, datetime.now(UTC))
         else:
-            records.people.remove(address)
+            records.people.remove(person.address)
     click.echo(f"{person.address}: {'unsubscribed' if keep else 'removed'}")
     return 0
 

@@ -241,13 +241,18 @@ class Fetcher:
             answer = await self._exchange(site, here, ask)
             if answer.status not in REDIRECTS:
                 return self._settle(site, here, answer, ask, packed)
-            here = redirected(here, answer.headers.get("Location"), answer.status)
+            here = self._redirected(here, answer)
             stay_within(target, here)
         raise FetchError(
             f"{target}: more than {MAX_REDIRECTS} redirects, most likely a loop; "
             "set the source's url to where the page really is",
             retryable=False,
         )
+
+    def _redirected(self, here: URL, answer: _Answer) -> URL:
+        """Where a redirect leads; behind a proxy no socket tells us where that really is."""
+        there = redirected(here, answer.headers.get("Location"), answer.status)
+        return self._checked(str(there)) if self._proxied else there
 
     def _settle(
         self, site: _Site, url: URL, answer: _Answer, ask: _Ask, packed: bool
@@ -383,7 +388,7 @@ class Fetcher:
             if answer.status not in REDIRECTS:
                 page = _page(url, answer)
                 return inflate.inflate(page.body, page.encoding, cap=self.options.max_body)
-            url = redirected(url, answer.headers.get("Location"), answer.status)
+            url = self._redirected(url, answer)
         return b""  # RFC 9309 §2.3.1.2: unavailable after five redirects, so all is allowed
 
     # ---------------------------------------------------------------- what others may ask

@@ -22,6 +22,7 @@ from watcher.store import connection
 from watcher.store.outbox import Outbox
 from watcher.store.sources import pack, unpack
 from watcher.store.standing import Standing
+from watcher.wants import CONFIRM_WITHIN
 
 _HOUR = 3_600
 _PROOF = 262_144
@@ -71,6 +72,8 @@ class Pruned(Value, frozen=True, kw_only=True):
     messages: int = 0
     ledger: int = 0
     learnt: int = 0
+    asked: int = 0
+    """Addresses that never confirmed."""
 
     @property
     def total(self) -> int:
@@ -298,6 +301,7 @@ class Care:
             messages=self._prune_messages(_limit(spans.messages, now)),
             ledger=self._prune_ledger(_limit(spans.checks, now)),
             learnt=self._prune_learnt(_limit(spans.checks, now)),
+            asked=self._prune_asked(now - 2 * CONFIRM_WITHIN),
         )
 
     def thin_sightings(self, before: datetime, after: int = 0) -> tuple[int, int | None]:
@@ -363,6 +367,12 @@ class Care:
             return 0
         at = to_unix(before)
         return self._conn.execute("delete from learnt where before < ?", (at,)).rowcount
+
+    def _prune_asked(self, before: datetime) -> int:
+        """Addresses that somebody wrote into the form and nobody confirmed in time."""
+        return self._conn.execute(
+            "delete from subscribers where state = 'asked' and asked_at < ?", (to_text(before),)
+        ).rowcount
 
 
 def _limit(span: timedelta, now: datetime) -> datetime | None:

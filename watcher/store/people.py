@@ -6,8 +6,9 @@ several subscribers share. Decides nothing: what somebody is told is ``watcher.w
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -41,8 +42,9 @@ class People:
         return self._one("handle = ?", handle)
 
     def by_address(self, address: str) -> Subscriber | None:
-        """Who has an address, in any case of letters."""
-        return self._one(_SAME, address)
+        """Who has an address, in any case of letters, its domain in Unicode or in ASCII."""
+        found = (self._one(_SAME, spelling) for spelling in _spellings(address))
+        return next(filter(None, found), None)
 
     def all(self, state: SubscriberState | None = None) -> tuple[Subscriber, ...]:
         """Everybody, by address; those of one state only, if asked."""
@@ -90,12 +92,17 @@ class People:
         return known.id
 
     def letters_today(self, address: str, now: datetime) -> int:
-        """How many letters asked an address for a confirmation within a day."""
+        """How many letters asked a mailbox for a confirmation within a day: an address, and those
+        with a tag (``ada+news@…``), which mail servers put into the same mailbox."""
+        local, _, domain = address.lower().rpartition("@")
+        box = local.partition("+")[0] or local
         row = self._conn.execute(
-            f"select letters from subscribers where {_SAME} and letters_since > ?",
-            (address, to_text(now - timedelta(days=1))),
+            "select coalesce(sum(letters), 0) from subscribers where letters_since > ?1"
+            " and (lower(address) = ?2 || '@' || ?3 or (lower(address) >= ?2 || '+'"
+            " and lower(address) < ?2 || ',' and lower(address) like '%@' || ?3))",
+            (to_text(now - timedelta(days=1)), box, domain),
         ).fetchone()
-        return 0 if row is None else int(row[0])
+        return int(row[0])
 
     def activate(
         self, row: int, wishes: Wishes, now: datetime, *, due_at: datetime, anew: bool
@@ -240,6 +247,18 @@ class People:
         ):
             found.setdefault(row, {})[topic] = from_text(until)
         return found
+
+
+def _spellings(address: str) -> Iterator[str]:
+    """An address as it is written, then as it goes over the wire and as people read it."""
+    yield address
+    local, _, domain = address.rpartition("@")
+    with contextlib.suppress(UnicodeError):
+        wire = domain.encode("idna")
+        if wire.lower() != domain.lower().encode():
+            yield f"{local}@{wire.decode()}"
+        elif b"xn--" in wire.lower():
+            yield f"{local}@{wire.decode('idna')}"
 
 
 def _subscriber(row: Sequence[Any], muted: dict[str, datetime]) -> Subscriber:

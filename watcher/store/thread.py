@@ -110,6 +110,8 @@ class Store:
         return jobs, []
 
     def _read(self, job: _Job) -> None:
+        if job.is_abandoned:
+            return
         try:
             result = job.work(self._records)
         except BaseException as exc:  # noqa: BLE001 - handed to the one who asked
@@ -222,6 +224,11 @@ class _Job:
     @property
     def writes(self) -> bool:
         return self.company > 0
+
+    @property
+    def is_abandoned(self) -> bool:
+        """Whether nobody waits for it any more."""
+        return self._future.cancelled()
 
     def succeed(self, result: Any) -> None:
         self._tell(self._future.set_result, result)

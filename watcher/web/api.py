@@ -60,9 +60,12 @@ async def papers(request: web.Request) -> web.Response:
     except QueryError as exc:
         raise _bad("q", str(exc)) from exc
     context = context_of(request)
-    found = await context.store.read(
-        lambda r: r.pages.search(query, now=context.now, sort=sort, limit=limit, start=start or "")
-    )
+    async with context.searching:
+        found = await context.store.read(
+            lambda r: r.pages.search(
+                query, now=context.now, sort=sort, limit=limit, start=start or ""
+            )
+        )
     return json_answer(
         {
             "papers": [paper_json(paper) for paper in found.papers],

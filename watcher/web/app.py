@@ -49,9 +49,11 @@ from watcher.web.context import WebContext
 from watcher.web.security import (
     HEADERS,
     client_address,
+    fetched_from_elsewhere,
     host_allowed,
     origin_allowed,
     token_needed,
+    who_counts,
 )
 from watcher.web.security import may_see as allowed_to_see
 from watcher.web.trial import Trials
@@ -59,6 +61,8 @@ from watcher.web.trial import Trials
 REQUEST_DEADLINE = 30.0
 """Seconds for one request, its body included."""
 MAX_BODY = 64 * 1024
+LEAST_SECRET = 16
+"""Characters; scripts may try as many tokens as they like."""
 _KEEPALIVE = 20.0
 _SILENT = logging.getLogger("watcher.web.http")
 """aiohttp writes every malformed request with its address, tokens included: to nowhere."""
@@ -140,7 +144,8 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Every request passes here: deadlines, checks, the headers of every answer."""
     doors = request.app[DOORS]
     transport = request.transport
-    doors.begun(transport)
+    if not request.body_exists:
+        doors.begun(transport)  # one with a body has come when the body has: ``form_of``
     try:
         async with asyncio.timeout(REQUEST_DEADLINE):
             answer = await _answered(request, handler)
@@ -184,13 +189,15 @@ def _checked(request: web.Request) -> Route | None:
             "Unknown host",
             "This watcher does not answer to that name; [web] hosts lists more names.",
         )
-    request[CLIENT] = client_address(request, settings)
+    request[CLIENT] = who_counts(client_address(request, settings))
     request[MAY_SEE] = allowed_to_see(request, settings, request.app[TOKENS], context.now)
     route = _route_of(request)
     if route is None:
         return None
     if not route.public and not may_see(request):
         raise _closed(request)
+    if not route.public and fetched_from_elsewhere(request):
+        raise Problem(403, "From elsewhere", "A page of another site asked for this.")
     changes = request.method not in ("GET", "HEAD", "OPTIONS")
     if changes and not route.any_origin and not origin_allowed(request, settings):
         raise Problem(403, "From elsewhere", "This was sent by a page of another site.")
@@ -208,7 +215,8 @@ def _route_of(request: web.Request) -> Route | None:
 def _closed(request: web.Request) -> Problem:
     settings = request.app[CONTEXT].config.web
     if settings.token is None:
-        words = "Private pages are closed: [web] public_url is set and [web] token is not."
+        why = "public_url is set" if settings.public_url else "this came through a proxy"
+        words = f"Private pages are closed: {why} and [web] token is not set."
         return Problem(403, "Closed", words)
     words = "Send the token as Authorization: Bearer …, or sign in."
     return Problem(401, "Token needed", words, headers={"WWW-Authenticate": "Bearer"})
@@ -304,7 +312,7 @@ def build(context: WebContext, tokens: Tokens, doors: Doors | None = None) -> we
     app = web.Application(middlewares=[guard], client_max_size=MAX_BODY)
     app[CONTEXT] = context
     app[TOKENS] = tokens
-    app[DOORS] = doors or Doors(asyncio.Protocol)
+    app[DOORS] = Doors(asyncio.Protocol) if doors is None else doors  # an empty one is false
     app[rule_pages.TRIALS] = Trials(context)
     subscriptions.set_up(app)
     sign_in.set_up(app)
@@ -356,5 +364,9 @@ async def start(context: WebContext, *, doors: Callable[..., Doors] = Doors) -> 
     listening = Web(runner, site, settings.listen, opened)
     if settings.public_url and urlsplit(settings.public_url).path.strip("/"):
         log.warning("config_warned", warning="[web] public_url: pages need a host of their own")
+    for key, given in (("token", settings.token), ("secret", settings.secret)):
+        if given is not None and len(given.reveal()) < LEAST_SECRET:
+            warning = f"[web] {key} can be guessed: take {LEAST_SECRET} random characters or more"
+            log.warning("config_warned", warning=warning)
     log.info("web_started", url=listening.url, private=token_needed(settings))
     return listening

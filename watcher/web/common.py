@@ -34,7 +34,7 @@ DOORS: web.AppKey[Doors] = web.AppKey("doors", Doors)
 MAY_SEE: web.RequestKey[bool] = web.RequestKey("may_see", bool)
 """Whether this request may see the private pages."""
 CLIENT: web.RequestKey[str] = web.RequestKey("client", str)
-"""The address it came from, proxies seen through."""
+"""Where it came from as limits count it, proxies seen through."""
 
 Form = MultiDictProxy[str | bytes | bytearray | web.FileField]
 
@@ -127,11 +127,13 @@ def conditional(
 async def form_of(request: web.Request) -> Form:
     """The fields of a posted form; a problem when it is none."""
     try:
-        return await request.post()
+        form = await request.post()
     except web.HTTPException:
         raise
     except (ValueError, LookupError, AssertionError, web.RequestPayloadError) as exc:
         raise Problem(400, "Not understood", "That was not a form of ours.") from exc
+    request.app[DOORS].begun(request.transport)
+    return form
 
 
 def see_other(path: str) -> web.Response:

@@ -18,9 +18,9 @@ from aiohttp import web
 from watcher.errors import WatcherError
 
 HEADER_DEADLINE = 10.0
-"""Seconds from the connection, or from the last answer, to a whole request."""
+"""Seconds from the connection to a whole request, its body included."""
 ANSWER_DEADLINE = 45.0
-"""Seconds from a request to its answer's last byte."""
+"""Seconds from a request to its answer's last byte, and from an answer to the next request."""
 MOST = 256
 """Open connections; whoever waits longest without a request makes room for a new one."""
 

@@ -5,6 +5,7 @@ Owns the context and the values its callables give. Must not know HTTP.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Any, Protocol, TypedDict, Unpack
@@ -120,6 +121,9 @@ class WebContext:
         self.try_rule = hooks.get("try_rule")
         self.mail_ready = hooks.get("mail_ready") or (lambda: None)
         self._health = hooks.get("health")
+        self.searching = asyncio.Semaphore(1)
+        """Searches wait for each other here, not in the store's queue before what the daemon
+        writes: a broad one takes seconds."""
         self._kept: tuple[Any, growth.Baseline, tuple[Rule, ...]] | None = None
 
     def use(self, config: Config, rules: Sequence[Rule]) -> None:

@@ -335,9 +335,10 @@ async def search(request: web.Request) -> web.Response:
     found, total = Found(), 0
     votes: dict[int, tuple[int, ...]] = {}
     if error is None:
-        found, votes, total = await context.store.read(
-            lambda r: _search(r, query, now=context.now, sort=sort, start=start)
-        )
+        async with context.searching:
+            found, votes, total = await context.store.read(
+                lambda r: _search(r, query, now=context.now, sort=sort, start=start)
+            )
     return render(
         request,
         "search.html",

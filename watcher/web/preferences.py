@@ -131,6 +131,8 @@ def _change(
         people.change(person.id, calmer, now, due_at=_due(person, calmer, now))
         return "less"
     if action == "mute":
+        if topic not in (*person.wishes.topics, OWN_QUERY):
+            return None
         people.mute(person.id, topic, now + MUTE_FOR)
         return "muted"
     if action == "unmute":

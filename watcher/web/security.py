@@ -88,6 +88,14 @@ def token_needed(settings: WebSettings) -> bool:
     return open_to_others or settings.token is not None
 
 
+def was_forwarded(request: web.BaseRequest) -> bool:
+    """Whether a proxy passed it on: then whoever asked may be anywhere."""
+    return any(name in request.headers for name in _BY_PROXIES)
+
+
+_BY_PROXIES = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP", "Via")
+
+
 def is_token(given: str, settings: WebSettings) -> bool:
     """Whether somebody knows the token, compared in constant time."""
     token = settings.token
@@ -105,7 +113,7 @@ def bearer(request: web.BaseRequest) -> str | None:
 def may_see(request: web.BaseRequest, settings: WebSettings, tokens: Tokens, now: datetime) -> bool:
     """Whether a request may see the private pages."""
     if not token_needed(settings):
-        return True
+        return not was_forwarded(request)
     given = bearer(request)
     if given is not None:
         return is_token(given, settings)
@@ -154,6 +162,17 @@ def origin_allowed(request: web.BaseRequest, settings: WebSettings) -> bool:
     return place in ours
 
 
+def fetched_from_elsewhere(request: web.BaseRequest) -> bool:
+    """Whether a page of another site asks in the background, as by ``<img>`` or a frame.
+
+    Following a link from there is no such thing.
+    """
+    if request.headers.get("Sec-Fetch-Site") not in ("cross-site", "same-site"):
+        return False
+    mode, to = request.headers.get("Sec-Fetch-Mode"), request.headers.get("Sec-Fetch-Dest")
+    return mode != "navigate" or to not in (None, "document")
+
+
 def client_address(request: web.BaseRequest, settings: WebSettings) -> str:
     """Where a request comes from; ``X-Forwarded-For`` is believed from trusted proxies only.
 
@@ -172,6 +191,19 @@ def client_address(request: web.BaseRequest, settings: WebSettings) -> str:
         if not _is_trusted(address, settings):
             break
     return address
+
+
+def who_counts(address: str) -> str:
+    """What a limit counts by: an address, of IPv6 the network that one household or machine has."""
+    try:
+        ip = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if isinstance(ip, ipaddress.IPv4Address):
+        return str(ip)
+    if ip.ipv4_mapped:
+        return str(ip.ipv4_mapped)
+    return str(ipaddress.ip_network((ip, 64), strict=False))
 
 
 def _is_trusted(address: str, settings: WebSettings) -> bool:

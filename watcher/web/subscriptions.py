@@ -171,12 +171,13 @@ def _asked(
 def confirmation(wishes: Wishes, link: str, *, changes: bool) -> Letter:
     """The letter that asks an address whether it really wants this."""
     what = "changed to" if changes else "sent to this address"
+    wanted = summary(wishes, quoted=False)
     return Letter(
         subject="Please confirm the change of your papers"
         if changes
         else "Please confirm that you want these papers",
         lines=(
-            f"Somebody, most likely you, asked for papers to be {what}: {summary(wishes)}.",
+            f"Somebody, most likely you, asked for papers to be {what}: {wanted}.",
             "If that is right, open this address within a week and confirm there.",
             "If it was not you, do nothing: nothing more will be sent.",
         ),

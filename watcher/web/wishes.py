@@ -71,15 +71,17 @@ def read_own_address(text: str, context: WebContext) -> str:
         address = read_address(text)
     except BadValue as exc:
         raise BadWish("Write a mail address, such as me@example.org.", "address") from exc
-    local, _, domain = address.rpartition("@")
-    address = f"{local}@{domain.lower()}"
-    if ascii_address(address) is None:
+    # As it goes over the wire: a domain has many spellings in Unicode, a mailbox should have one.
+    known = ascii_address(address)
+    if known is None:
         raise BadWish("An address with such letters cannot be written to from here.", "address")
+    local, _, domain = known.rpartition("@")
+    known = f"{local}@{domain.lower()}"
     allowed = context.config.web.allow_domains
-    if allowed and domain.lower() not in allowed:
+    if allowed and not {address.rpartition("@")[2].lower(), domain.lower()}.intersection(allowed):
         names = ", ".join(allowed)
         raise BadWish(f"Only addresses at {names} can subscribe here.", "address")
-    return address
+    return known
 
 
 def read_wishes(given: Form, context: WebContext) -> Wishes:
@@ -120,11 +122,16 @@ def text_of(given: Form, name: str, most: int) -> str:
     return clean(value)[:most] if isinstance(value, str) else ""
 
 
-def summary(wishes: Wishes) -> str:
-    """``alignment and speech, from 20 votes, every day at 08:00 (Europe/Berlin)``."""
+def summary(wishes: Wishes, *, quoted: bool = True) -> str:
+    """``alignment and speech, from 20 votes, every day at 08:00 (Europe/Berlin)``.
+
+    Without ``quoted`` a query is not repeated: a letter to somebody who may never have asked
+    must not carry a stranger's words.
+    """
     names = [clean(topic) for topic in wishes.topics]
     if wishes.query:
-        names.append(f"what matches “{clip(clean(wishes.query), 120)}”")
+        own = f"what matches “{clip(clean(wishes.query), 120)}”"
+        names.append(own if quoted else "what matches a query of your own")
     what = names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
     votes = f", from {count_of(wishes.min_upvotes, 'vote')} on" if wishes.min_upvotes else ""
     return f"{what}{votes}, {when(wishes)}"
