@@ -464,7 +464,7 @@ async def test_being_cancelled_while_writing_the_outcome_down_still_writes_it(po
 class _Blocker:
     """A job that keeps the store's thread busy until it is released."""
 
-    writes = False
+    writes = is_abandoned = False
 
     def __init__(self, release):
         self._release = release
