@@ -93,8 +93,10 @@ def history(seed: int, length: int, *, zigzag: bool = True, words: bool = True) 
     ``words``: what papers are about changes too, not their counts alone."""
     rng = random.Random(seed)
     known = _papers(rng)
-    # Two visits in one second may teach the same listing twice: then the store keeps one of both.
-    gaps = GAPS if all(fake.opened or not fake.submitted for fake in known) else GAPS[1:]
+    # Two visits in one second may teach a listing or words of the same paper: the store keeps
+    # what was known before that second, so that a replay cannot tell them apart.
+    apart = words or any(fake.submitted and not fake.opened for fake in known)
+    gaps = GAPS[1:] if apart else GAPS
     now, last = START, dict[str, datetime]()
     bodies: dict[str, bytes] = {}
     steps: list[Step] = []
