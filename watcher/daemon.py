@@ -475,9 +475,10 @@ class Daemon:
     async def _follow_addresses(self) -> None:
         """Let sources begin anew whose address was edited."""
         urls = {source.name: source.url for source in self.config.sources}
-        states = await self.app.store.read(lambda r: r.sources.states())
-        if any(state.url != urls.get(state.name, state.url) for state in states):
-            await self.app.store.write(lambda r: r.sources.move(urls))
+        stored = await self.app.store.read(lambda r: r.sources.addresses())
+        moved = {name: url for name, url in urls.items() if stored.get(name, url) != url}
+        if moved:
+            await self.app.store.write(lambda r: r.sources.move(moved))
 
     # --- the clock ---
 

@@ -142,6 +142,10 @@ class Sources:
         ).fetchone()
         return None if row is None else _state(row)
 
+    def addresses(self) -> dict[str, str]:
+        """The url of every source ever met, by its name."""
+        return dict(self._conn.execute("select name, url from sources").fetchall())
+
     def states(self) -> tuple[SourceState, ...]:
         """All sources ever met, by name."""
         rows = self._conn.execute(f"select {_COLUMNS} from sources order by name")
