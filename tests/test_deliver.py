@@ -507,6 +507,14 @@ class Failing(Store):
         return await super().write(work)
 
 
+async def let_fail(here, *faults):
+    """Put a store under it whose next writes fail; None: that one does not."""
+    await here.store.close()
+    here.store = Failing(here.path)
+    here.store.faults = [*faults]
+    here.start()
+
+
 async def test_an_outcome_that_cannot_be_written_is_kept_until_it_can(post):
     waited = []
 
@@ -516,9 +524,7 @@ async def test_an_outcome_that_cannot_be_written_is_kept_until_it_can(post):
     channel = Obedient("me", on_send=lambda m: here.store.faults.extend([full] * 3))
     full = StoreError("the disk is full")
     async with post(channel, on_store_error=pause) as here:
-        await here.store.close()
-        here.store = Failing(here.path)
-        here.start()
+        await let_fail(here)
         await here.tell(1)
         assert await here.deliverer.deliver_due() == Report(sent=1)
         assert waited == ["the disk is full"] * 3
@@ -535,10 +541,7 @@ async def test_a_store_that_fails_for_a_while_stops_nothing_for_good(post):
     channel = Obedient("me", on_send=lambda m: here.deliverer.stop())
     async with post(channel, on_store_error=pause) as here:
         await here.tell(1)
-        await here.store.close()
-        here.store = Failing(here.path)
-        here.start()
-        here.store.faults = [None, StoreError("locked"), StoreError("locked")]
+        await let_fail(here, None, StoreError("locked"), StoreError("locked"))
         await here.deliverer.run()
         assert len(channel.got) == 1
         assert len(paused) == 2
@@ -547,10 +550,7 @@ async def test_a_store_that_fails_for_a_while_stops_nothing_for_good(post):
 async def test_a_store_that_is_refused_ends_the_loop(post):
     async with post(Obedient("me")) as here:
         await here.tell(1)
-        await here.store.close()
-        here.store = Failing(here.path)
-        here.start()
-        here.store.faults = [None, StoreRefused("damaged")]
+        await let_fail(here, None, StoreRefused("damaged"))
         with pytest.raises(StoreRefused, match="damaged"):
             await here.deliverer.run()
         await here.store.write(lambda r: None)
@@ -756,10 +756,7 @@ async def test_a_store_that_is_locked_at_the_start_is_waited_for(post):
     channel = Obedient("me", on_send=lambda m: here.deliverer.stop())
     async with post(channel, on_store_error=pause) as here:
         await here.tell(1)
-        await here.store.close()
-        here.store = Failing(here.path)
-        here.start()
-        here.store.faults = [StoreError("locked"), StoreError("locked")]
+        await let_fail(here, StoreError("locked"), StoreError("locked"))
         await here.deliverer.run()
         assert paused == ["locked", "locked"]
         assert len(channel.got) == 1

@@ -332,21 +332,28 @@ async def test_past_days_of_another_page_under_an_old_name_are_known_whatever_co
         assert await app.store.read(lambda r: r.sources.state("other")) is None
 
 
+@contextlib.contextmanager
+def reloaded_meanwhile(app, rules):
+    """The config is read anew while a page is on its way."""
+    get = app.fetcher.get
+
+    async def reloading(*args, **kwargs):
+        answer = await get(*args, **kwargs)
+        app.use_rules(rules)
+        return answer
+
+    app.fetcher.get = reloading
+    yield
+    app.fetcher.get = get
+
+
 async def test_a_visit_under_way_at_a_reload_leaves_nothing_that_the_next_would_trust(tmp_path):
     first = Site(conditional(pages.trending(pages.fakes(10, seed=1))))
     second = Site(conditional(pages.trending(pages.fakes(20, seed=2)[10:])))
     rules = [compile_rule("all", events=(Change.NEW,))]
     async with first, second, app_on(tmp_path / "w.db", *rules) as app:
-        get = app.fetcher.get
-
-        async def reloading(*args, **kwargs):
-            answer = await get(*args, **kwargs)
-            app.use_rules(rules)
-            return answer
-
-        app.fetcher.get = reloading
-        await check(app, target(first), NOW)
-        app.fetcher.get = get
+        with reloaded_meanwhile(app, rules):
+            await check(app, target(first), NOW)
         moved = await check(app, target(second), NOW + timedelta(hours=1))
         assert (moved.outcome, moved.known) == (CheckOutcome.OK, 10)
         assert "if-none-match" not in second.pages[0].headers
@@ -357,17 +364,9 @@ async def test_a_page_that_stood_still_while_the_rules_changed_is_judged_by_the_
     rules = [compile_rule("old"), compile_rule("new")]
     async with Site(shown) as site, app_on(tmp_path / "w.db", rules[0]) as app:
         await check(app, target(site), NOW)
-        get = app.fetcher.get
-
-        async def reloading(*args, **kwargs):
-            answer = await get(*args, **kwargs)
-            app.use_rules(rules)
-            return answer
-
-        app.fetcher.get = reloading
-        still = await check(app, target(site), NOW + timedelta(hours=1))
+        with reloaded_meanwhile(app, rules):
+            still = await check(app, target(site), NOW + timedelta(hours=1))
         assert still.outcome is CheckOutcome.UNCHANGED
-        app.fetcher.get = get
         anew = await check(app, target(site), NOW + timedelta(hours=2))
         assert (anew.outcome, anew.known) == (CheckOutcome.OK, 10)
 

@@ -28,7 +28,7 @@ import zstandard
 
 from watcher.errors import FetchError, UnknownName
 from watcher.model import Value
-from watcher.owner import make_folder, own_like
+from watcher.owner import make_file, make_folder, own_like
 from watcher.page import Page, unpack
 from watcher.telemetry import log
 
@@ -191,13 +191,11 @@ class Archive:
         part = path.with_name(f".{path.name}.{os.getpid()}")
         try:
             make_folder(path.parent)
-            part.unlink(missing_ok=True)
-            with os.fdopen(os.open(part, os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o600), "wb") as f:
+            with os.fdopen(make_file(part), "wb") as f:
                 f.write(body)
                 f.write(_tail(label))
             stamp = label.fetched_at.timestamp()
             os.utime(part, (stamp, stamp))  # a page's age is that of what it shows
-            own_like(part, path.parent)
             part.replace(path)
         except OSError as exc:
             with contextlib.suppress(OSError):

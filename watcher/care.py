@@ -227,7 +227,7 @@ class Care:
     def _is_time(self, name: str, every: timedelta) -> bool:
         now = self._clock.now()
         last = self._last.get(name)
-        if last is not None and timedelta(0) <= now - last < every:
+        if _is_recent(last, every, now):
             return False
         self._last[name] = now
         return True
@@ -361,7 +361,7 @@ class Care:
     async def _weekly(self) -> None:
         done = await self._app.store.read(lambda r: r.care.done_at("quick-check"))
         now = self._clock.now()
-        due = done is None or not timedelta(0) <= now - done < CHECK_EVERY
+        due = not _is_recent(done, CHECK_EVERY, now)
         if not due and not self._doubted:
             return
         finding = await in_thread(lambda: quick_check(self._app.store.path))
@@ -394,12 +394,17 @@ class Care:
         """Hold yesterday's list against the API, once a day and daily source."""
         done = await self._app.store.read(lambda r: r.care.done_at("ask-api"))
         now = self._clock.now()
-        if done is not None and timedelta(0) <= now - done < ASK_EVERY:
+        if _is_recent(done, ASK_EVERY, now):
             return
         # Whatever comes of it, the API is not asked again today.
         await self._app.store.write(lambda r: r.care.done("ask-api", now))
         for source in self.config.sources:
             await second_opinion(self._app, source, now)
+
+
+def _is_recent(done: datetime | None, every: timedelta, now: datetime) -> bool:
+    """Whether something was done within a span, and not in the future of a clock that was ahead."""
+    return done is not None and timedelta(0) <= now - done < every
 
 
 def last_instant(config: Config, now: datetime) -> datetime:

@@ -475,10 +475,8 @@ class Daemon:
     async def _follow_addresses(self) -> None:
         """Let sources begin anew whose address was edited."""
         urls = {source.name: source.url for source in self.config.sources}
-        stored = await self.app.store.read(lambda r: r.sources.addresses())
-        moved = {name: url for name, url in urls.items() if stored.get(name, url) != url}
-        if moved:
-            await self.app.store.write(lambda r: r.sources.move(moved))
+        if await self.app.store.read(lambda r: r.sources.moved(urls)):
+            await self.app.store.write(lambda r: r.sources.move(urls))
 
     # --- the clock ---
 

@@ -79,14 +79,6 @@ class Report(Value, frozen=True, kw_only=True):
         """Whether everything that was due is gone."""
         return not (self.failed or self.dead)
 
-    def __add__(self, other: Report) -> Report:
-        return Report(
-            sent=self.sent + other.sent,
-            failed=self.failed + other.failed,
-            dead=self.dead + other.dead,
-            suppressed=self.suppressed + other.suppressed,
-        )
-
 
 class Deliverer:
     """Sends what is due over the channels of a config."""
@@ -242,8 +234,8 @@ class Deliverer:
         """After the machine slept, overdue digests wait for the first checks; what a clock that
         was ahead put off is due. The time now."""
         now = self._clock.now()
-        plan = self._plan
         if now - seen > _JUMP:
+            plan = self._plan
             await self._store.write(lambda r: owed.hold_late(r, plan, now))
         elif seen - now > _JUMP:
             await self._end_long_waits(now)

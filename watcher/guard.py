@@ -197,6 +197,15 @@ def check_url(
     _check_literal(host, port or (443 if parts.scheme == "https" else 80), allow_private, ports)
 
 
+def why_refused(url: str, *, allow_private: bool, allow_http: bool = True) -> str | None:
+    """What ``check_url`` has against a URL, for whoever reads a config; None for nothing."""
+    try:
+        check_url(url, allow_private=allow_private, allow_http=allow_http)
+    except RefusedAddress as exc:
+        return f"will be refused: {exc}"
+    return None
+
+
 def _check_literal(host: str, port: int, allow_private: bool, ports: frozenset[int] | None) -> None:
     if allow_private:
         return

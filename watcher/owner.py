@@ -1,6 +1,6 @@
 """Whose it is what root makes: the service's, where a service is to use it.
 
-Owns the making of private folders. Must not know what lies in them.
+Owns the making of private folders and files. Must not know what lies in them.
 """
 
 from __future__ import annotations
@@ -32,3 +32,12 @@ def make_folder(folder: Path) -> None:
         own_like(folder, folder.parent)
     if not folder.is_dir():
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(folder))
+
+
+def make_file(path: Path) -> int:
+    """Make a file anew that nobody else may read, its folder's owner's; gives its descriptor. What
+    had its name is gone: nothing is written through a link. Raises OSError."""
+    path.unlink(missing_ok=True)
+    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    own_like(path, path.parent)
+    return descriptor

@@ -308,7 +308,7 @@ def recall(records: Records, name: str, url: str, context: str) -> Memory:
     these rules and readers (``context``).
     """
     state = records.sources.state(name)
-    if state is None or state.last_ok_at is None:
+    if state is None or state.last_ok_at is None or state.url != url:
         return Memory()
     memory = Memory(portrait=records.care.portrait(state.id))
     reference = doubt.remembered_reference(
@@ -317,8 +317,6 @@ def recall(records: Records, name: str, url: str, context: str) -> Memory:
         kind=PageKind(state.kind) if state.kind else None,
         listed_on=portrait_of(memory).listed_on,
     )
-    if state.url != url:
-        return Memory()  # another page under the old name
     valid = state.context == context
     read_at = records.sources.last_read(state.id)
     return msgspec.structs.replace(

@@ -20,7 +20,7 @@ def instant(at: datetime) -> str:
     return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
-def instant_of(at: datetime | None) -> str | None:
+def maybe_instant(at: datetime | None) -> str | None:
     """The same of a time that may be unknown."""
     return None if at is None else instant(at)
 
@@ -60,9 +60,9 @@ def paper_json(paper: Paper) -> JsonObject:
         "authors": paper.authors,
         "author_count": paper.author_count,
         "published_on": paper.published_on,
-        "listed_at": instant_of(paper.listed_at),
+        "listed_at": maybe_instant(paper.listed_at),
         "listed_exact": paper.listed_exact,
-        "first_seen_at": instant_of(paper.first_seen_at),
+        "first_seen_at": maybe_instant(paper.first_seen_at),
         "upvotes": paper.upvotes,
         "comments": paper.comments,
         "stars": paper.stars,

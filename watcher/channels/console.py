@@ -50,15 +50,17 @@ class ConsoleChannel:
         """The stream is not ours."""
 
 
-class _Console(Console):
+class Terminal(Console):
+    """A console whose reader may leave."""
+
     def on_broken_pipe(self) -> None:
-        """Rich would end the process."""
+        """Rich would end the process, as a failure."""
         raise BrokenPipeError("nobody reads it any more")
 
 
 def print_view(view: View, stream: TextIO) -> None:
     """Print a message; words of papers are never taken as markup."""
-    console = _Console(file=stream, highlight=False, markup=False, emoji=False, soft_wrap=True)
+    console = Terminal(file=stream, highlight=False, markup=False, emoji=False, soft_wrap=True)
     console.print(Text(view.subject, style="bold"))
     for line in view.lines:
         console.print(Text(line))

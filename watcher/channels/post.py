@@ -21,7 +21,7 @@ from watcher.channels.edge import Edge
 from watcher.channels.faults import words_for
 from watcher.config.secrets import SecretUrl
 from watcher.config.settings import Fault
-from watcher.errors import RefusedAddress, SendError
+from watcher.errors import SendError
 from watcher.model import Value
 
 if TYPE_CHECKING:
@@ -40,11 +40,8 @@ GONE = 410
 
 def address_faults(url: SecretUrl, *, allow_private: bool) -> tuple[Fault, ...]:
     """What the guard will refuse about an address, known from its text alone."""
-    try:
-        guard.check_url(url.reveal(), allow_private=allow_private, allow_http=False)
-    except RefusedAddress as exc:
-        return (Fault(key="url", message=f"will be refused: {exc}", fatal=False),)
-    return ()
+    why = guard.why_refused(url.reveal(), allow_private=allow_private, allow_http=False)
+    return (Fault(key="url", message=why, fatal=False),) if why else ()
 
 
 class Answer(Value, frozen=True, kw_only=True):

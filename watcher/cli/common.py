@@ -129,16 +129,12 @@ def set_up_log(*, default: str = "info") -> None:
     telemetry.configure(level=level)
 
 
-class _Console(Console):
-    def on_broken_pipe(self) -> None:
-        """Whoever read our output has had enough; rich would call that a failure."""
-        raise BrokenPipeError
-
-
 def console(*, stderr: bool = False) -> Console:
     """Where tables and colours go; plain when it is no terminal."""
+    from watcher.channels.console import Terminal
+
     to_file = not (sys.stderr if stderr else sys.stdout).isatty()
-    return _Console(
+    return Terminal(
         stderr=stderr, highlight=False, soft_wrap=to_file, width=WIDE if to_file else None
     )
 

@@ -33,7 +33,7 @@ from watcher.cli.reading import Moment
 from watcher.config import Config
 from watcher.errors import ConfigError, StoreError, UnknownName, WatcherError
 from watcher.model import ReaderName
-from watcher.owner import own_like
+from watcher.owner import make_file, own_like
 
 
 @click.command()
@@ -89,9 +89,9 @@ def restore(file: Path) -> int:
     try:
         papers = verify_backup(file)
         fresh = _copy_beside(file, database)
-        own_like(fresh, database if database.exists() else database.parent)
         aside = None
         if database.exists():
+            own_like(fresh, database)
             settle(database)
             aside = _put_aside(database)
         fresh.rename(database)
@@ -144,8 +144,7 @@ def _copy_beside(file: Path, database: Path) -> Path:
 
     part = database.with_name(f".{database.name}.{os.getpid()}.part")
     try:
-        part.unlink(missing_ok=True)
-        with os.fdopen(os.open(part, os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o600), "wb") as to:
+        with os.fdopen(make_file(part), "wb") as to:
             with file.open("rb") as source:
                 shutil.copyfileobj(source, to, 1 << 20)
             to.flush()

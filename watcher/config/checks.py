@@ -20,7 +20,7 @@ from watcher.config.report import Report
 from watcher.config.settings import ChannelOptions, host_of, hostname_of, is_loopback_url, path_of
 from watcher.config.surroundings import Surroundings
 from watcher.config.values import is_loopback, shown
-from watcher.errors import QueryError, RefusedAddress
+from watcher.errors import QueryError
 from watcher.model import PageKind
 
 LEAST_INTERVAL = timedelta(minutes=1)
@@ -179,10 +179,9 @@ def check_heartbeat(drafts: Drafts, report: Report) -> None:
     address = draft["heartbeat"]
     if address is None:
         return
-    try:
-        guard.check_url(address.reveal(), allow_private=draft["allow_private"])
-    except RefusedAddress as exc:
-        report.warning(draft.place, "heartbeat", f"will be refused: {exc}")
+    why = guard.why_refused(address.reveal(), allow_private=draft["allow_private"])
+    if why:
+        report.warning(draft.place, "heartbeat", why)
 
 
 def check_operator(drafts: Drafts, report: Report) -> None:

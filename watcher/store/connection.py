@@ -19,7 +19,7 @@ from urllib.parse import quote
 from sqlite_utils import Database, Migrations
 
 from watcher.errors import StoreError, StoreRefused, WatcherError
-from watcher.owner import make_folder, own_like
+from watcher.owner import make_file, make_folder, own_like
 
 APPLICATION_ID = 0x50415057
 """``PAPW`` in the header tells our file from any other SQLite file."""
@@ -169,8 +169,7 @@ def _create(path: Path) -> None:
     """Make the file under another name first: a crash leaves no half-made store behind."""
     make_folder(path.parent)
     fresh = path.with_name(f".{path.name}.{os.getpid()}.new")
-    fresh.unlink(missing_ok=True)
-    os.close(os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    os.close(make_file(fresh))
     db = _open(fresh)
     try:
         db.execute(f"pragma application_id = {APPLICATION_ID}")
@@ -180,7 +179,6 @@ def _create(path: Path) -> None:
         db.close()
     for leftover in ("-wal", "-shm"):
         fresh.with_name(fresh.name + leftover).unlink(missing_ok=True)
-    own_like(fresh, path.parent)
     # link, not rename: when two start at once, the second finds the first one's file.
     with contextlib.suppress(FileExistsError):
         os.link(fresh, path)
@@ -339,14 +337,12 @@ def backup_to(db: Database, target: Path) -> None:
     """Write a complete copy: VACUUM INTO a hidden name, sync, then rename. Mode 0600."""
     make_folder(target.parent)
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
-    part.unlink(missing_ok=True)
     # VACUUM INTO accepts an existing empty file: made first, so that no one else may read it.
-    os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    os.close(make_file(part))
     try:
         db.conn.execute("vacuum into ?", (str(part),))
         with part.open("rb") as file:
             os.fsync(file.fileno())
-        own_like(part, target.parent)
         part.replace(target)
         folder = os.open(target.parent, os.O_RDONLY)
         try:

@@ -101,22 +101,23 @@ class Sources:
         if known is not None and url in ("", known[1]):
             return known[0]
         state = self.state(name)
-        if state is not None and url not in ("", state.url):
-            self._move(state, url)
-        row = self._conn.execute(
-            "insert into sources (name, url, family) values (?, ?, ?)"
-            " on conflict (name) do update set name = name returning id",
-            (name, url, family or name),
-        ).fetchone()
-        self._ids[name] = (int(row[0]), url or (state.url if state else ""))
-        return int(row[0])
+        if state is None:
+            row = self._conn.execute(
+                "insert into sources (name, url, family) values (?, ?, ?) returning id",
+                (name, url, family or name),
+            ).fetchone()
+            self._ids[name] = (int(row[0]), url)
+        else:
+            if url not in ("", state.url):
+                self._move(state, url)
+            self._ids[name] = (state.id, url or state.url)
+        return self._ids[name][0]
 
     def move(self, urls: Mapping[str, str]) -> None:
-        """Let the sources that have another address by now begin anew before any of their past
-        days is visited: what that shows at first is known, too."""
-        for name, url in urls.items():
-            if self.state(name) is not None:
-                self.id_of(name, url)
+        """Let sources that have another address by now begin anew before any of their past days
+        is visited: what that shows at first is known, too."""
+        for name, url in self.moved(urls).items():
+            self.id_of(name, url)
 
     def _move(self, state: SourceState, url: str) -> None:
         """Another page under an old name: it begins anew, what it shows at first is known."""
@@ -142,9 +143,10 @@ class Sources:
         ).fetchone()
         return None if row is None else _state(row)
 
-    def addresses(self) -> dict[str, str]:
-        """The url of every source ever met, by its name."""
-        return dict(self._conn.execute("select name, url from sources").fetchall())
+    def moved(self, urls: Mapping[str, str]) -> dict[str, str]:
+        """Those of some sources' addresses, by name, that are not the stored ones any more."""
+        stored = dict(self._conn.execute("select name, url from sources").fetchall())
+        return {name: url for name, url in urls.items() if stored.get(name, url) != url}
 
     def states(self) -> tuple[SourceState, ...]:
         """All sources ever met, by name."""

@@ -22,7 +22,7 @@ from watcher.store.finding import SORTS
 from watcher.web.common import Problem, conditional, context_of, json_answer, may_see
 from watcher.web.context import WebContext
 from watcher.web.openapi import START, document
-from watcher.wire import event_json, instant, instant_of, paper_json
+from watcher.wire import event_json, instant, maybe_instant, paper_json
 
 MOST_EVENTS, MOST_PAPERS = 1000, 200
 _LARGEST = 2**63 - 1
@@ -163,9 +163,9 @@ def source_lines(context: WebContext, states: dict[str, SourceState]) -> list[di
             {
                 "name": source.name,
                 "url": source.url,
-                "last_ok": instant_of(state.last_ok_at if state else None),
-                "failing_since": instant_of(state.failing_since if state else None),
-                "next_due": instant_of(state.next_due_at if state else None),
+                "last_ok": maybe_instant(state.last_ok_at if state else None),
+                "failing_since": maybe_instant(state.failing_since if state else None),
+                "next_due": maybe_instant(state.next_due_at if state else None),
                 "cards": state.cards if state else None,
                 "error": state.last_error if state else None,
             }
@@ -213,7 +213,7 @@ async def healthz(request: web.Request) -> web.Response:
     answer: dict[str, Any] = {
         "status": "blind" if blind and report.well else report.status.value,
         "problems": len(report.problems),
-        "last_good_check": instant_of(report.last_good_check),
+        "last_good_check": maybe_instant(report.last_good_check),
         "last_good_check_age": report.last_good_check_age,
     }
     if may_see(request):
