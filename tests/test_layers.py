@@ -1,6 +1,7 @@
 """The rule of the house: imports point down, and some libraries live in one room only."""
 
 import ast
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ LAYERS = {
         "archive", "channels", "fetch", "process", "service", "store", "telemetry",
     },
     3: {
-        "accounting", "backtest", "care", "crosscheck", "deliver", "health", "heartbeat", "hearing", "hindsight",
+        "accounting", "backtest", "care", "crosscheck", "deliver", "health", "heartbeat", "hindsight",
         "learning", "notices", "outcome", "owed", "people", "reading", "record", "visit",
         "watch", "why",
     },
@@ -117,3 +118,15 @@ def test_statements_of_sql_stand_in_the_store_only(path):
                 "from", "into", "set"
             } & set(words)  # fmt: skip
             assert not is_sql, f"SQL outside the store: {node.value[:60]}"
+
+
+def test_every_folder_of_the_package_ships_in_the_wheel():
+    project = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text("utf-8"))
+    ships = project["tool"]["setuptools"]["packages"]
+    folders = {path.parent for path in PACKAGE.rglob("*") if path.is_file()}
+    names = {
+        ".".join(folder.relative_to(PACKAGE.parent).parts)
+        for folder in folders
+        if folder.name != "__pycache__"
+    }
+    assert set(ships) == names | {"watcher.migrations"}
