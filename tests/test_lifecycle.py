@@ -300,6 +300,16 @@ async def test_a_living_daemon_feeds_the_watchdog_and_says_how_it_is(tmp_path, m
         assert any("last good check" in text for _, text in notify.heard)
 
 
+async def test_a_worry_stands_in_the_status_at_once(tmp_path, monkeypatch):
+    async with living(tmp_path, monkeypatch) as (daemon, notify):
+        last, daemon.health.period = daemon.health.period, 60.0
+        await asyncio.sleep(2 * last)  # from now on it looks no more
+        daemon.health.worry("config", "the config is refused")
+        await lives.until(lambda: "the config is refused" in notify.heard[-1][1], within=5)
+        daemon.health.worry("config", None)
+        await lives.until(lambda: notify.heard[-1][1].endswith("; ok"), within=5)
+
+
 async def test_a_stuck_scheduler_stops_the_watchdog(tmp_path, monkeypatch):
     async with living(tmp_path, monkeypatch) as (daemon, notify):
         daemon._scheduler.pause()

@@ -143,10 +143,13 @@ class Health:
 
     def worry(self, subject: str, line: str | None) -> None:
         """Something else is not as it should be, a channel for instance (None: it is again)."""
+        if line == self._worries.get(subject):
+            return
         if line is None:
-            self._worries.pop(subject, None)
+            del self._worries[subject]
         else:
             self._worries[subject] = line
+        self._tell_status()  # at once: whoever has asked for a reload looks now
 
     # --- what is made of it ---
 
@@ -216,8 +219,7 @@ class Health:
             self._store_stuck = not await self._answers(store)
             if self.alive and self._feeds:
                 notify("WATCHDOG=1")
-            report = self.report(self._clock.now())
-            notify(f"STATUS={_status_line(report)}")
+            self._tell_status()
             if was_alive and not self.alive:
                 log.error("task_failed", part="watchdog", error="; ".join(self._broken()))
             was_alive = self.alive
@@ -225,6 +227,9 @@ class Health:
             await sleep(self.period)
             if self._metrics is not None:
                 self._metrics.loop_lag.set(max(0.0, loop.time() - asleep - self.period))
+
+    def _tell_status(self) -> None:
+        notify(f"STATUS={_status_line(self.report(self._clock.now()))}")
 
     async def _answers(self, store: Store) -> bool:
         try:
