@@ -5,21 +5,22 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help demo test check bench scale rising faults soak year lock wheel clean
+.PHONY: help demo test check bench scale rising faults soak year boot lock wheel clean
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
 
+# setuptools warns of every editable install: nothing that a reader of `make demo` can use.
 $(VENV)/run.stamp: requirements.lock requirements-build.lock pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) install --require-hashes -r requirements.lock
 	$(PIP) install --require-hashes -r requirements-build.lock
-	$(PIP) install --no-deps --no-build-isolation -e .
+	PYTHONWARNINGS=ignore $(PIP) install --no-deps --no-build-isolation -e .
 	touch $@
 
 $(VENV)/dev.stamp: requirements-dev.lock pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) install --require-hashes -r requirements-dev.lock
-	$(PIP) install --no-deps --no-build-isolation -e .
+	PYTHONWARNINGS=ignore $(PIP) install --no-deps --no-build-isolation -e .
 	touch $@ $(VENV)/run.stamp
 
 $(VENV)/bench.stamp: requirements-bench.lock $(VENV)/dev.stamp
@@ -57,6 +58,10 @@ soak: $(VENV)/dev.stamp  ## 10,000 checks in a row: memory and file descriptors 
 
 year: $(VENV)/dev.stamp  ## a simulated year of 20 sources: size of the store, cost of a check
 	$(BIN)/python -m tests.year
+
+boot: $(VENV)/dev.stamp  ## the units under a real systemd in an emulated machine, power cut included (root, minutes)
+	@sh tools/debian-packages debootstrap qemu-system-x86 e2fsprogs
+	$(BIN)/python -m tests.boot
 
 UV_COMPILE := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes \
   --no-emit-index-url --no-annotate --no-header -q -U
