@@ -129,6 +129,36 @@ def test_a_restore_puts_everything_back_and_keeps_what_was_there(capsys, home):
     assert oct((home / "w.db").stat().st_mode)[-3:] == "600"
 
 
+@pytest.mark.parametrize("lost", [False, True])
+async def test_a_consumer_that_was_away_misses_nothing_after_a_restore(capsys, home, lost):
+    def events_after(cursor):
+        with open_records(home / "w.db") as records:
+            found, last, _ = records.pages.after(cursor, limit=100, rule=None, types=(), known=True)
+        return [event.paper.name for event in found], last
+
+    later = [fake.but(upvotes=50) for fake in pages.fakes(20)]
+    run(capsys, home, "backup", home / "b.db")
+    await watch(home, [pages.trending(later[:9])], NOW + timedelta(days=1))
+    seen, cursor = events_after(0)
+    assert len(seen) == 9
+    if lost:
+        (home / "w.db").unlink()
+    assert run(capsys, home, "restore", home / "b.db")[0] == 0
+    assert events_after(cursor) == ([], 6)  # one who asks at once goes on from what there is
+    await watch(home, [pages.trending(later)], NOW + timedelta(days=2))
+    told = events_after(cursor)[0]
+    assert set(told) == {fake.id for fake in later[6:]}
+    assert events_after(6)[0] == told
+
+
+def test_an_empty_store_can_be_restored(capsys, home):
+    with open_records(home / "w.db") as records, records.transaction():
+        records.conn.execute("delete from events")
+        records.conn.execute("delete from sqlite_sequence")
+    run(capsys, home, "backup", home / "b.db")
+    assert run(capsys, home, "restore", home / "b.db")[0] == 0
+
+
 def test_a_restore_says_that_no_database_was_there(capsys, home):
     run(capsys, home, "backup", home / "b.db")
     (home / "w.db").unlink()

@@ -78,7 +78,12 @@ def restore(file: Path) -> int:
       watcher restore backups/watcher-20261001T030000Z.db
     """
     from watcher.store import Lock
-    from watcher.store.care import bring_up_to_date, settle, verify_backup
+    from watcher.store.care import (
+        bring_up_to_date,
+        leave_out_cursors,
+        settle,
+        verify_backup,
+    )
 
     config = read_config()
     database = Path(config.watcher.database)
@@ -97,6 +102,7 @@ def restore(file: Path) -> int:
         fresh.rename(database)
         try:
             steps = bring_up_to_date(database)
+            leave_out_cursors(database)
         except WatcherError:
             _put_back(aside, database)
             raise

@@ -387,7 +387,7 @@ def write_backup(path: Path, target: Path) -> int:
 
     On a connection of its own: nobody waits for it. Raises StoreError, StoreRefused.
     """
-    with _reading(path) as db:
+    with _alone(path) as db:
         try:
             connection.backup_to(db, target)
         except sqlite3.Error as exc:
@@ -404,7 +404,7 @@ def write_backup(path: Path, target: Path) -> int:
 def quick_check(path: Path) -> str | None:
     """What SQLite's quick check finds wrong with a store; None when it is sound."""
     try:
-        with _reading(path) as db, connection.translated(path):
+        with _alone(path) as db, connection.translated(path):
             found = [row[0] for row in db.execute("pragma quick_check(3)").fetchall()]
     except StoreRefused as exc:
         return str(exc)
@@ -429,16 +429,16 @@ def verify_backup(path: Path) -> int:
 
 def settle(path: Path) -> None:
     """Bring what lies in a store's write-ahead log into its file, if it can still be opened."""
-    with contextlib.suppress(WatcherError), _reading(path) as db:
+    with contextlib.suppress(WatcherError), _alone(path) as db:
         db.execute("pragma wal_checkpoint(truncate)")
 
 
 @contextlib.contextmanager
-def _reading(path: Path) -> Iterator[Database]:
+def _alone(path: Path) -> Iterator[Database]:
     """A connection of one's own to a store, closed at the end."""
     db = connection.connect(path, migrate=False)
     try:
-        db.execute("pragma cache_size = -1000")  # whoever reads it, does so once
+        db.execute("pragma cache_size = -1000")  # it is used once
         yield db
     finally:
         db.close()
@@ -452,6 +452,29 @@ def bring_up_to_date(path: Path) -> tuple[str, ...]:
     pending = connection.pending(path)
     connection.connect(path, migrate=True).close()
     return pending
+
+
+CURSORS_LEFT_OUT = 1_000_000
+"""More events than come up between two backups."""
+
+
+def leave_out_cursors(path: Path) -> None:
+    """Let the next event of a restored store have a cursor that none had before.
+
+    What came after the backup had cursors too. If they were given again, a consumer that asks for
+    the events after the last one it has would miss as many new ones. Where the database is lost
+    nobody knows how many there were: a number that is surely larger is left out. Raises
+    StoreError, StoreRefused.
+    """
+    with _alone(path) as db, connection.translated(path):
+        # SQLite keeps the last number given in a table of its own, from the first event on.
+        db.execute(
+            "insert into sqlite_sequence (name, seq) select 'events', 0 where not exists"
+            " (select 1 from sqlite_sequence where name = 'events')"
+        )
+        db.execute(
+            "update sqlite_sequence set seq = seq + ? where name = 'events'", (CURSORS_LEFT_OUT,)
+        )
 
 
 class Archived(Value, frozen=True, kw_only=True):
