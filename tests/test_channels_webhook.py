@@ -183,6 +183,20 @@ def test_large_batches_stay_under_the_limit_and_nothing_is_lost_from_the_count()
     assert all(n in told or n > data["cursor"] for n in range(1, 201))
 
 
+def test_no_event_of_a_paper_that_does_not_fit_lies_before_the_cursor():
+    long = Condition(name="query", value="x" * 200, need="y" * 200, ok=True)
+    weakest = {"paper": paper(99), "conditions": (long,)}
+    events = [
+        event(1, rule="a", strength=-2, **weakest),
+        *(event(n, strength=99 - n, conditions=(long,)) for n in range(2, 32)),
+        event(32, rule="b", strength=-1, **weakest),
+    ]
+    data = body(message(digest_of(*events)))["data"]
+    assert data["cut"]
+    told = {name for e in data["events"] for name in e.get("event_ids", [e["id"]])}
+    assert [e.cursor for e in events if e.id not in told and e.cursor <= data["cursor"]] == []
+
+
 def test_one_enormous_event_is_shortened():
     huge = event(
         1,

@@ -196,6 +196,7 @@ def _entry(told: Sequence[Event], votes: tuple[int, ...]) -> Entry:
         reasons=_reasons(told, several=len(rules) > 1),
         rules=rules,
         event_ids=tuple(event.id for event in told),
+        first_cursor=min(event.cursor for event in told),
         votes=votes,
     )
 

@@ -354,6 +354,8 @@ class Entry(Value, frozen=True, kw_only=True):
     rules: tuple[str, ...] = ()
     event_ids: tuple[str, ...] = ()
     """Every event this entry tells."""
+    first_cursor: int = 0
+    """The lowest cursor of these; 0 in digests that were stored before it was kept."""
     votes: tuple[int, ...] = ()
     """Upvotes over time, evenly spaced, for a sparkline."""
 

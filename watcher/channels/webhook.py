@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated
 
@@ -110,9 +111,11 @@ def body_of(message: Message, now: datetime) -> bytes:
     body = message_json(message, now)
     data = body["data"]
     encoded = msgspec.json.encode(body)
+    entries = message.digest.entries if message.digest else ()
+    first = {entry.event.id: entry.first_cursor or entry.event.cursor for entry in entries}
     while len(encoded) >= LIMIT and len(data["events"]) > 1:
         surplus = len(encoded) - LIMIT
-        _drop_last(data, surplus)
+        _drop_last(data, surplus, first)
         encoded = msgspec.json.encode(body)
     if len(encoded) >= LIMIT and data["events"]:
         _shorten(data["events"][0])
@@ -120,14 +123,17 @@ def body_of(message: Message, now: datetime) -> bytes:
     return encoded
 
 
-def _drop_last(data: JsonObject, surplus: int) -> None:
-    """Leave out events from the end until at least ``surplus`` bytes are saved."""
+def _drop_last(data: JsonObject, surplus: int, first: Mapping[str, int]) -> None:
+    """Leave out events from the end until at least ``surplus`` bytes are saved.
+
+    ``first`` has the lowest cursor of all that an event stands for, by the event's id.
+    """
     saved = 0
     while saved <= surplus and len(data["events"]) > 1:
         event = data["events"].pop()
         saved += len(msgspec.json.encode(event)) + 1
         data["cut"] += 1
-        data["cursor"] = min(data["cursor"], event["cursor"] - 1)
+        data["cursor"] = min(data["cursor"], first.get(event["id"], event["cursor"]) - 1)
 
 
 def _shorten(event: JsonObject) -> None:
