@@ -1,7 +1,10 @@
 """``watcher test-channel``: a real message through a real server, and what came of it."""
 
 import asyncio
+import base64
 import io
+import json
+import os
 import sys
 from datetime import UTC, datetime, timedelta
 
@@ -57,6 +60,33 @@ async def test_a_test_message_reaches_every_recipient_and_leaves_no_store(tmp_pa
     assert (await tried(tmp_path, "box"))[0] == 0
     assert len([*(tmp_path / "mail" / "new").iterdir()]) == 1
     assert not (tmp_path / "w.db").exists()
+
+
+async def test_what_a_listener_receives_is_in_the_pipe_at_once(tmp_path):
+    secret = "whsec_" + base64.b64encode(bytes(32)).decode()
+    listener = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "watcher", "webhook-listen", "--port", "0", "--json"),
+        env={n: v for n, v in os.environ.items() if n != "PYTHONUNBUFFERED"}
+        | {"HOOK_SECRET": secret},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        ready = await asyncio.wait_for(listener.stderr.readline(), 30)
+        url = ready.decode().split()[2]
+        config = f"""[channel.team]
+type = "webhook"
+url = "{url}"
+secret = "{secret}"
+allow_private = true
+"""
+        (tmp_path / "config.toml").write_text(config)
+        assert (await tried(tmp_path, "team"))[0] == 0
+        line = await asyncio.wait_for(listener.stdout.readline(), 5)
+        assert json.loads(line)["type"] == "test"
+    finally:
+        listener.terminate()
+        await listener.wait()
 
 
 async def test_an_address_that_bounced_is_named_although_the_test_reaches_it(tmp_path):

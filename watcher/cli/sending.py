@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -484,6 +485,7 @@ def webhook_listen(port: int, secret: str | None, json_: bool) -> int:
     def show(post: Received) -> None:
         if json_:
             print_json(post.body if not post.problem else {"id": post.id, "error": post.problem})
+            sys.stdout.flush()  # whoever reads the pipe waits for this one, not for more of them
             return
         if post.problem:
             click.echo(f"✗ {post.id or 'a post'}: {post.problem}")
