@@ -272,6 +272,7 @@ async def test_every_status_ends_as_the_documented_table_says(status):
         ("nan", None),
         ("", None),
         ("Sat, 99 Nov 2026 07:10:00 GMT", None),
+        ("Sat, 21 Nov 20260000000000000000 07:10:00 GMT", None),
     ],
 )
 async def test_retry_after_is_read_in_both_forms(value, seconds):

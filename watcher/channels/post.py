@@ -179,7 +179,7 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
 def _seconds_until(text: str, now: datetime) -> float:
     try:
         at = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):  # the latter for a year of twenty digits
         return float("nan")
     at = at if at.tzinfo else at.replace(tzinfo=UTC)
     return max((at - now).total_seconds(), 0.0)
