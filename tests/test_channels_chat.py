@@ -124,6 +124,15 @@ def test_what_does_not_fit_is_counted():
     assert f"{200 - len(payload['embeds'])} more papers" in payload["content"]
 
 
+@pytest.mark.parametrize("make", [slack.payload_of, discord.payload_of])
+def test_the_strongest_papers_stay_whatever_rule_tells_them(make):
+    told = [rising(n, rule="odd" if n % 2 else "even", strength=n) for n in range(1, 81)]
+    shown = json.dumps(make(view_of(said(*told, max_papers=80))))
+    numbers = [n for n in range(1, 81) if f"papers/2611.{n:05d}" in shown]
+    assert 10 <= len(numbers) < 80
+    assert numbers == [*range(81 - len(numbers), 81)]
+
+
 def test_everything_that_is_known_is_shown():
     told = rising(
         1,

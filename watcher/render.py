@@ -20,7 +20,7 @@ from watcher.errors import ConfigError
 from watcher.model import Value
 from watcher.plain import render_text
 from watcher.sample import sample_views
-from watcher.view import View, without_last, without_summaries
+from watcher.view import View, without_summaries, without_weakest
 
 HTML_LIMIT = 98_000
 """Bytes of HTML: a large mail provider hides what goes beyond 102 KB."""
@@ -57,7 +57,7 @@ def kind_class(kind: str) -> str:
 def render(view: View, template: Path | None = None) -> Body:
     """The HTML under ``HTML_LIMIT`` bytes and the text that says the same.
 
-    What is too long loses first the papers' summaries, then its last papers, which are
+    What is too long loses first the papers' summaries, then its weakest papers, which are
     counted. A template of one's own that fails is replaced by ours, and the mail says so.
     """
     try:
@@ -80,7 +80,7 @@ def _fitted(view: View, template: jinja2.Template) -> Body:
         html = _html(view, template)
     while (size := len(html.encode())) > HTML_LIMIT and view.entries:
         surplus = 1 - 0.98 * HTML_LIMIT / size
-        view = without_last(view, max(1, int(len(view.entries) * surplus)))
+        view = without_weakest(view, max(1, int(len(view.entries) * surplus)))
         html = _html(view, template)
     return Body(text=render_text(view), html=html, view=view)
 

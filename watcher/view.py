@@ -49,6 +49,8 @@ class EntryView(Value, frozen=True, kw_only=True):
     """At least one line."""
     summary: str
     """The short summary, else the beginning of the abstract."""
+    strength: float
+    """How much there is to tell: of too many papers the strongest stay."""
 
     @property
     def counts(self) -> str:
@@ -188,17 +190,18 @@ def _more(cut: int) -> str:
     return f"{count_of(cut, 'more paper')} did not fit into this message."
 
 
-def without_last(view: View, number: int) -> View:
-    """The view with its last ``number`` papers counted as cut."""
+def without_weakest(view: View, number: int) -> View:
+    """The view with its ``number`` weakest papers counted as cut; of equals the last ones."""
+    places = sorted(range(len(view.entries)), key=lambda n: (-view.entries[n].strength, n))
+    stay = frozenset(places[: max(len(places) - number, 0)])
     kept: list[SectionView] = []
-    left = len(view.entries) - number
+    begin = 0
     for section in view.sections:
-        if left <= 0:
-            break
-        kept.append(msgspec.structs.replace(section, entries=section.entries[:left]))
-        left -= len(section.entries)
-    dropped = len(view.entries) - sum(len(section.entries) for section in kept)
-    cut = view.cut + dropped
+        entries = tuple(e for n, e in enumerate(section.entries, begin) if n in stay)
+        begin += len(section.entries)
+        if entries:
+            kept.append(msgspec.structs.replace(section, entries=entries))
+    cut = view.cut + len(places) - len(stay)
     return msgspec.structs.replace(view, sections=tuple(kept), cut=cut, more=_more(cut))
 
 
@@ -239,6 +242,7 @@ def entry_view(entry: Entry) -> EntryView:
         sparkline=draw_votes(entry.votes) if len(set(entry.votes)) > 1 else "",
         reasons=_reasons(entry),
         summary=clip(clean(paper.ai_summary or paper.abstract or ""), SUMMARY_LIMIT),
+        strength=event.strength,
     )
 
 

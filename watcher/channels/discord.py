@@ -16,7 +16,7 @@ from watcher.config.secrets import SecretUrl
 from watcher.config.settings import ChannelOptions, Fault
 from watcher.model import Message
 from watcher.text import clip
-from watcher.view import EntryView, View, view_of, without_last
+from watcher.view import EntryView, View, view_of, without_weakest
 from watcher.wire import JsonObject
 
 
@@ -71,10 +71,10 @@ def payload_of(view: View) -> JsonObject:
     of embeds.
     """
     if len(view.entries) > MOST_EMBEDS:
-        view = without_last(view, len(view.entries) - MOST_EMBEDS)
+        view = without_weakest(view, len(view.entries) - MOST_EMBEDS)
     embeds = _embeds(view)
     while sum(map(_size, embeds)) > MOST_CHARACTERS:
-        view = without_last(view, 1)
+        view = without_weakest(view, 1)
         embeds = _embeds(view)
     return {
         "content": _content(view),

@@ -16,7 +16,7 @@ from watcher.config.secrets import SecretUrl
 from watcher.config.settings import ChannelOptions, Fault
 from watcher.model import Message
 from watcher.text import clip
-from watcher.view import EntryView, View, view_of, without_last
+from watcher.view import EntryView, View, view_of, without_weakest
 from watcher.wire import JsonObject
 
 
@@ -63,7 +63,7 @@ def payload_of(view: View) -> JsonObject:
     """
     blocks = _blocks(view)
     while len(blocks) > MOST_BLOCKS and view.entries:
-        view = without_last(view, max(1, len(blocks) - MOST_BLOCKS))
+        view = without_weakest(view, max(1, len(blocks) - MOST_BLOCKS))
         blocks = _blocks(view)
     return {
         "text": escape(clip(view.subject, LONGEST_HEADER)),
