@@ -502,6 +502,9 @@ def run_snippet(command: list[str], code: str, tmp_path: Path, suffix: str) -> N
         (raw, {**headers, "webhook-id": "msg_other"}, False),
         (raw, {**headers, "webhook-signature": f"v1,AAAA {headers['webhook-signature']}"}, True),
         (raw, stale, False),
+        (raw, {}, False),
+        (raw, {**headers, "webhook-signature": "v1,é \udce9"}, False),
+        (raw, {**headers, "webhook-timestamp": "9" * 400}, False),
     ]
     (tmp_path / "cases.json").write_text(
         json.dumps([[base64.b64encode(b).decode(), h, ok] for b, h, ok in cases])
