@@ -29,8 +29,9 @@ from watcher.channels.edge import Edge
 from watcher.channels.post import READ_LIMIT, retry_after
 from watcher.channels.webhook import LIMIT, WebhookChannel, WebhookOptions, body_of
 from watcher.config.secrets import Secret, SecretUrl
+from watcher.digest import Frame, compose
 from watcher.errors import SendError
-from watcher.model import Condition, Letter
+from watcher.model import Condition, Counts, Letter
 
 KEY = base64.b64encode(bytes(range(32))).decode()
 TRUST = client_tls()
@@ -484,6 +485,27 @@ async def test_a_name_that_leads_inside_is_refused_when_connecting():
 def snippet(language: str) -> str:
     text = (ROOT / "docs" / "webhooks.md").read_text()
     return re.search(rf"```{language}\n(.*?)```", text, re.DOTALL)[1]
+
+
+def form_of(value):
+    """Keys, types and the form of times, but no values."""
+    if isinstance(value, dict):
+        return {key: form_of(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [form_of(part) for part in value]
+    is_time = isinstance(value, str) and re.match(r"\d{4}-\d\d-\d\dT", value)
+    return re.sub(r"\d", "0", value) if is_time else type(value).__name__
+
+
+def test_the_documented_body_has_the_form_of_what_arrives():
+    now = NOW.replace(microsecond=204_518)  # a clock is hardly ever at a whole second
+    one = rising(1, at=now, counts=Counts(upvotes=142, comments=8))
+    real = body(message(compose([one], Frame(), now)))
+    assert form_of(json.loads(snippet("json"))) == form_of(real)
+
+
+def test_an_event_that_others_were_cut_beside_is_a_digest():
+    assert body(message(digest_of(event(1), event(2), max_papers=1)))["type"] == "digest"
 
 
 def run_snippet(command: list[str], code: str, tmp_path: Path, suffix: str) -> None:
