@@ -553,6 +553,29 @@ def test_intervals_under_a_minute_are_for_loopback_only():
         assert "must be at least 1m" in only_problem(text)
 
 
+@pytest.mark.parametrize(
+    ("address", "instead"),
+    [
+        ("/papers/date/2026-11-20", "one day, which ends; the day's own list is …/papers"),
+        ("/papers?date=2026-11-20", "one day, which ends"),
+        ("/api/daily_papers?limit=50&date=2026-11-20", "one day, which ends"),
+        ("/papers/week/2026-W48/", "each week's in its time is …/papers/week/current"),
+        ("/papers/month/2026-11", "each month's in its time is …/papers/month/current"),
+        ("/papers", ""),
+        ("/papers/trending", ""),
+        ("/papers/week/current", ""),
+        ("/papers/month/current", ""),
+        ("/papers?q=date+2026", ""),
+        ("/papers/2611.01234", ""),
+    ],
+)
+def test_a_source_of_one_day_week_or_month_draws_a_warning(address, instead):
+    said = read(f"[[source]]\nname = 'a'\nurl = 'https://example.org{address}'\n").warnings
+    found = [line for line in said if "is the page of one" in line]
+    assert len(found) == bool(instead)
+    assert instead in "".join(found)
+
+
 def test_a_page_open_to_the_network_needs_a_token():
     assert "set token" in only_problem("[web]\nlisten = '0.0.0.0:80'\n")
     assert "set token" in only_problem("[web]\nlisten = '[::]:80'\n")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 from collections.abc import Iterable
 from datetime import timedelta
 from functools import lru_cache
@@ -26,6 +27,12 @@ from watcher.model import PageKind
 LEAST_INTERVAL = timedelta(minutes=1)
 BASELINE = timedelta(weeks=9)
 """Eight full weeks before a Monday, and the days since it."""
+_PERIOD = re.compile(r"/papers/(date|week|month)/\d[\w-]*/?(?:\?|$)|[?&](date|week|month)=\d")
+_INSTEAD = {
+    "date": "the day's own list is …/papers",
+    "week": "each week's in its time is …/papers/week/current",
+    "month": "each month's in its time is …/papers/month/current",
+}
 
 
 class Drafts:
@@ -89,6 +96,12 @@ def check_source(draft: Draft, drafts: Drafts, report: Report) -> None:
     if _is_private(hostname_of(url)) and not drafts.tables["fetch"]["allow_private"]:
         report.warning(
             draft.place, "url", "is a private address; it is refused without [fetch] allow_private"
+        )
+    if found := _PERIOD.search(url):
+        period = found[1] or found[2]
+        noun = "day" if period == "date" else period
+        report.warning(
+            draft.place, "url", f"is the page of one {noun}, which ends; {_INSTEAD[period]}"
         )
     if draft["follow"] and not is_daily(url, draft["kind"]):
         report.warning(draft.place, "follow", 'is ignored: not a daily list (say kind = "daily")')
