@@ -179,6 +179,29 @@ def test_a_config_in_which_nobody_is_told_of_blindness_draws_a_warning():
     assert not any(said in line for line in read("").warnings)
 
 
+def test_a_channel_that_nobody_names_draws_a_warning():
+    def said(more, head=""):
+        rule = "[[rule]]\nname = 'r'\nchannels = ['a']\n"
+        channels = "[channel.a]\ntype = 'console'\n[channel.b]\ntype = 'console'\n"
+        return [line for line in read(head + rule + channels + more).warnings if "no rule" in line]
+
+    warning = "config.toml:6 [channel.b] no rule names it in channels: nothing is sent there"
+    assert said("") == [warning]
+    assert said("enabled = false\n") == []
+    assert said("", "[[rule]]\nname = 's'\nchannels = 'b'\n") == []
+    assert said("[watcher]\noperator = 'b'\n") == []
+    assert said(mail() + "[web]\nsubscribe = 'm'\npublic_url = 'https://p.org'\n") == [warning]
+
+
+def test_a_config_without_rules_draws_a_warning_where_nobody_subscribes():
+    def said(more):
+        return [line for line in read(SOURCE + more).warnings if "no [[rule]]" in line]
+
+    assert said("") == ["config.toml: there is no [[rule]]: no paper is told"]
+    assert said("[[rule]]\nname = 'r'\n") == []
+    assert said(mail() + "[web]\nsubscribe = 'm'\npublic_url = 'https://p.org'\n") == []
+
+
 def test_tables_that_switch_something_on_do_so_by_being_there_and_can_be_switched_off():
     config = read("[web]\n[backup]\nenabled = false\n[archive]\nmax_size = '2GiB'\n")
     assert config.web.enabled
@@ -1154,9 +1177,9 @@ def awake_sample(folder):
 def test_each_setting_at_rest_in_the_sample_is_valid_and_stands_for_a_default(tmp_path):
     config = awake_sample(tmp_path)
     assert {channel.type for channel in config.channels} == set(OPTIONS)
-    assert config.warnings == (
-        'config.toml:16 [watcher] operator: channel "me" has enabled = false',
-    )
+    first, *rest = config.warnings
+    assert first == 'config.toml:16 [watcher] operator: channel "me" has enabled = false'
+    assert all("no rule names it" in line for line in rest)
     assert config.delivery == read("").delivery
     assert config.keep == read("").keep
 

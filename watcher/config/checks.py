@@ -17,7 +17,7 @@ from functools import lru_cache
 from watcher import guard
 from watcher.config.nearest import nearest
 from watcher.config.reading import Draft
-from watcher.config.report import Report
+from watcher.config.report import Place, Report
 from watcher.config.settings import ChannelOptions, host_of, hostname_of, is_loopback_url, path_of
 from watcher.config.surroundings import Surroundings
 from watcher.config.values import is_loopback, shown
@@ -61,6 +61,7 @@ def check_all(drafts: Drafts, report: Report, around: Surroundings) -> None:
         check_channel(channel, drafts, report)
     check_database(drafts, report)
     check_operator(drafts, report)
+    check_unused(drafts, report)
     check_heartbeat(drafts, report)
     check_web(drafts, report)
     check_keep(drafts, report)
@@ -210,6 +211,20 @@ def check_operator(drafts: Drafts, report: Report) -> None:
         report.problem(draft.place, "operator", message)
     elif name in drafts.channels and not drafts.channels[name]["enabled"]:
         report.warning(draft.place, "operator", f"channel {shown(name)} has enabled = false")
+
+
+def check_unused(drafts: Drafts, report: Report) -> None:
+    """Rules are there, and each channel is named by somebody who tells it something."""
+    subscribed = drafts.tables["web"]["subscribe"]
+    if not drafts.rules:
+        if drafts.sources and not subscribed:
+            report.warning(Place((), ""), "", "there is no [[rule]]: no paper is told")
+        return
+    used = {name for rule in drafts.rules for name in rule["channels"] or ()}
+    used |= {drafts.tables["watcher"]["operator"], subscribed}
+    for name, draft in drafts.channels.items():
+        if name not in used and draft["enabled"]:
+            report.warning(draft.place, "", "no rule names it in channels: nothing is sent there")
 
 
 def check_web(drafts: Drafts, report: Report) -> None:
