@@ -608,6 +608,23 @@ def test_a_page_open_to_the_network_needs_a_token():
     assert "token_env" in only
 
 
+@pytest.mark.parametrize("key", ["token", "secret"])
+def test_a_key_of_the_page_that_can_be_guessed_draws_a_warning_and_is_not_shown(key):
+    text = f"[web]\nlisten = '127.0.0.1:80'\n{key}_env = 'K'\n"
+    (warning,) = read(text, K="hunter2").warnings[-1:]
+    assert (
+        warning == f"config.toml:1 [web] {key}: can be guessed: take 16 random characters or more"
+    )
+    assert not any("guessed" in line for line in read(text, K="h" * 16).warnings)
+
+
+def test_a_public_url_with_a_path_draws_a_warning():
+    text = "[web]\ntoken_env = 'T'\npublic_url = 'https://p.org{}'\n"
+    for path, warned in (("/papers", True), ("/", False), ("", False)):
+        said = read(text.format(path), T="t" * 16).warnings
+        assert any("pages need a host of their own" in line for line in said) is warned
+
+
 def test_queries_are_checked_by_whoever_knows_the_language():
     def check(query):
         if "||" in query:
@@ -888,13 +905,13 @@ def test_a_secret_is_equal_by_value_and_shows_nothing():
 
 def test_a_secret_file_is_looked_for_at_the_service_manager_first(tmp_path):
     given, beside = tmp_path / "credentials", tmp_path / "etc"
-    for place, text in ((given, "from systemd"), (beside, "from beside")):
+    for place, text in ((given, "from the service manager"), (beside, "from beside")):
         place.mkdir()
         (place / "token").write_text(f"  {text}\n\n")
         (place / "token").chmod(0o644)
     text = "[web]\ntoken_file = 'token'\n"
     first = read(text, beside, CREDENTIALS_DIRECTORY=str(given))
-    assert first.web.token.reveal() == "from systemd"
+    assert first.web.token.reveal() == "from the service manager"
     assert first.warnings == ("config.toml: there is no [[source]]: nothing is watched",)
     second = read(text, beside, CREDENTIALS_DIRECTORY=str(tmp_path / "absent"))
     assert second.web.token.reveal() == "from beside"
@@ -1166,7 +1183,7 @@ def test_the_sample_is_valid_as_it_stands_and_needs_nothing():
 
 def awake_sample(folder):
     for name in ("smtp-password", "hf-token", "web-token", "web-secret", "apprise-urls"):
-        (folder / name).write_text("tgram://x")
+        (folder / name).write_text("tgram://a-long-random-text")
         (folder / name).chmod(0o600)
     (folder / "mail.html.j2").write_text("")
     url = "https://hooks.example.org/x"

@@ -20,7 +20,6 @@ from tests.webworld import (
     serving,
     visiting,
 )
-from watcher import telemetry
 from watcher.config.secrets import Secret
 from watcher.config.settings import WebSettings
 from watcher.config.values import Listen, read_network
@@ -424,20 +423,6 @@ async def _until_end(reader):
         return await reader.read()
     except ConnectionResetError:
         return b""
-
-
-@pytest.mark.parametrize(("token", "warned"), [("hunter2", 1), (TOKEN, 0)])
-async def test_a_token_that_can_be_guessed_is_warned_of(path, capsys, token, warned):
-    settings = config(path, token=Secret(token))
-    store = Store(path, lambda: open_records(path))
-    telemetry.configure(level="warning")
-    context = WebContext(config=settings, store=store, rules=(), clock=FixedClock())
-    running = await start(context)
-    await running.close()
-    await store.close()
-    said = "".join(capsys.readouterr())
-    assert said.count("can be guessed") == warned
-    assert token not in said
 
 
 @contextlib.asynccontextmanager

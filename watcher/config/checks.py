@@ -25,6 +25,8 @@ from watcher.errors import QueryError
 from watcher.model import PageKind
 
 LEAST_INTERVAL = timedelta(minutes=1)
+LEAST_SECRET = 16
+"""Characters of what opens pages; scripts may try as many tokens as they like."""
 BASELINE = timedelta(weeks=9)
 """Eight full weeks before a Monday, and the days since it."""
 _PERIOD = re.compile(r"/papers/(date|week|month)/\d[\w-]*/?(?:\?|$)|[?&](date|week|month)=\d")
@@ -239,6 +241,12 @@ def check_web(drafts: Drafts, report: Report) -> None:
         report.warning(
             draft.place, "public_url", "without token the private pages and the API stay closed"
         )
+    if path_of(draft["public_url"] or "")[0]:
+        report.warning(draft.place, "public_url", "has a path; pages need a host of their own")
+    for key in ("token", "secret"):
+        if draft[key] and len(draft[key].reveal()) < LEAST_SECRET:
+            message = f"can be guessed: take {LEAST_SECRET} random characters or more"
+            report.warning(draft.place, key, message)
     if name is None:
         return
     if name not in drafts.channel_names:

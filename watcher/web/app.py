@@ -10,7 +10,6 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Awaitable, Callable
-from urllib.parse import urlsplit
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -61,8 +60,6 @@ from watcher.web.trial import Trials
 REQUEST_DEADLINE = 30.0
 """Seconds for one request, its body included."""
 MAX_BODY = 64 * 1024
-LEAST_SECRET = 16
-"""Characters; scripts may try as many tokens as they like."""
 _KEEPALIVE = 20.0
 _SILENT = logging.getLogger("watcher.web.http")
 """aiohttp writes every malformed request with its address, tokens included: to nowhere."""
@@ -362,11 +359,5 @@ async def start(context: WebContext, *, doors: Callable[..., Doors] = Doors) -> 
         await runner.cleanup()
         raise
     listening = Web(runner, site, settings.listen, opened)
-    if settings.public_url and urlsplit(settings.public_url).path.strip("/"):
-        log.warning("config_warned", warning="[web] public_url: pages need a host of their own")
-    for key, given in (("token", settings.token), ("secret", settings.secret)):
-        if given is not None and len(given.reveal()) < LEAST_SECRET:
-            warning = f"[web] {key} can be guessed: take {LEAST_SECRET} random characters or more"
-            log.warning("config_warned", warning=warning)
     log.info("web_started", url=listening.url, private=token_needed(settings))
     return listening
