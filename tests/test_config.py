@@ -431,6 +431,45 @@ def test_what_is_not_toml_is_named_with_line_and_column(text, where):
 
 
 @pytest.mark.parametrize(
+    ("text", "instead"),
+    [
+        ("[source]\nname = 'a'\n[[source]]\n", "3 an earlier one has single brackets"),
+        ("[source]\n[source]\n", "2 write [[source]] and [[rule]], each time"),
+        ("[web]\n[web]\n", "2 this table is there already; keep one"),
+        ("[web]\nlisten = 'a'\nlisten = 'b'\n", "3 this name is there already; keep one"),
+        ("every = “30m”\n", "1 take straight quotes"),
+        ("; a remark\n", '1 a comment begins with "#"'),
+        ("// a remark\n", '1 a comment begins with "#"'),
+        ('{"watcher": {}}', "1 this is another format"),
+        ("watcher:\n  timezone: UTC\n", '1 write KEY = VALUE, with "="'),
+        ('database = "C:\\Users\\me"\n', "1 a backslash needs single quotes"),
+        ('query = "title:a OR "b c""\n', "1 double quotes within a text need single quotes"),
+        ("query = 'Ada's'\n", "1 a single quote within a text needs double quotes"),
+        ('every = "30m\n', "1 a quote is not closed"),
+        ("enabled = True\n", "1 write true or false, in small letters"),
+        ("enabled = yes\n", "1 write true or false, in small letters"),
+        ("every = 30m\n", "1 a text needs quotes"),
+        ("digest = 08:00\n", "1 a text needs quotes"),
+        ("url = https://example.org/papers\n", "1 a text needs quotes"),
+        ("channels = [me]\n", "1 a text in a list needs quotes"),
+        ('channels = ["me" "you"]\n', '1 a comma or "]" is missing'),
+        ('channels = ["me"\n[web]\n', '2 a comma or "]" is missing'),
+        ("[watcher\n", "1 Expected"),
+    ],
+)
+def test_what_is_not_toml_is_told_with_what_to_write_instead(text, instead):
+    number, words = instead.split(" ", 1)
+    found = only_problem(text)
+    assert re.fullmatch(
+        rf"config\.toml:{number}(:\d+)? this is not TOML: {re.escape(words)}.*", found
+    ), found
+
+
+def test_a_line_that_is_no_toml_is_never_repeated():
+    assert "hunter2" not in only_problem('password = "hunter2"x\n')
+
+
+@pytest.mark.parametrize(
     ("data", "says"),
     [
         (b"[watcher]\nx = '\xff'", "config.toml:2 is not UTF-8"),
@@ -502,6 +541,10 @@ def test_bytes_that_are_no_config_are_refused(data, says):
 )
 def test_each_mistake_has_its_own_words(text, says):
     assert says in at(text)
+
+
+def test_an_unknown_table_within_which_another_stands_has_its_line():
+    assert only_problem("\n[channels.me]\n").startswith("config.toml:2 channels: unknown table")
 
 
 @pytest.mark.parametrize(

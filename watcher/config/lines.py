@@ -80,7 +80,8 @@ class _Scan:
         if array:
             self.items[path] = self.items.get(path, -1) + 1
         path = self.inside(path)
-        self.note(path, start)
+        for end in range(1, len(path) + 1):
+            self.note(path[:end], start)
         return path
 
     def place(self, keys: Path) -> Path:

@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from watcher.config import checks
+from watcher.config import checks, slips
 from watcher.config.checks import Drafts
 from watcher.config.kinds import keys_of
 from watcher.config.nearest import nearest
@@ -193,11 +193,13 @@ def _toml(text: str, file: str) -> dict[str, Any]:
         message = str(exc)
         found = _PLACE.search(message)
         what = message[: found.start()] if found else message
-        if found and found[1]:
-            where = f"{file}:{found[1]}:{found[2]}"
-        else:
-            where = f"{file}:{text.count(chr(10)) + 1}" if found else file
-        raise ConfigError(f"{where} this is not TOML: {what}") from None
+        lines = text.split("\n")
+        number = int(found[1]) if found and found[1] else len(lines)
+        where = f"{file}:{number}" if found else file
+        if found and found[2]:
+            where += f":{found[2]}"
+        instead = slips.hint(what, lines[number - 1]) if found else ""
+        raise ConfigError(f"{where} this is not TOML: {instead or what}") from None
 
 
 def _homes(options: Options) -> dict[str, tuple[str, ...]]:
