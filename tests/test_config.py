@@ -507,6 +507,10 @@ def test_bytes_that_are_no_config_are_refused(data, says):
         ("[fetch]\nper_host_rate = nan\n", "per_host_rate: needs a finite number"),
         ("[fetch]\nper_host_concurrency = true\n", "needs a whole number, not True"),
         ("[watcher]\ntimezone = 'Europe/Berln'\n", 'did you mean "Europe/Berlin"?'),
+        ("[watcher]\ntimezone = 'new york'\n", 'did you mean "America/New_York"?'),
+        ("[watcher]\ntimezone = 'paris'\n", 'did you mean "Europe/Paris"?'),
+        ("[watcher]\ntimezone = 'EDT'\n", 'say for example "Europe/Berlin"'),
+        ("[watcher]\ntimezone = 'GMT+2'\n", 'say for example "Europe/Berlin"'),
         ("[watcher]\ntimezone = '/etc/passwd'\n", "no time zone is called"),
         ("[watcher]\ntimezone = 'Europe'\n", "no time zone is called"),
         ("[web]\nlisten = '8484'\n", "needs an address and a port"),
@@ -666,6 +670,35 @@ def test_a_public_url_with_a_path_draws_a_warning():
     for path, warned in (("/papers", True), ("/", False), ("", False)):
         said = read(text.format(path), T="t" * 16).warnings
         assert any("pages need a host of their own" in line for line in said) is warned
+
+
+def test_authors_in_one_text_draw_a_warning():
+    text = "[[rule]]\nname = 'r'\nauthors = ['Ada Ngo', {}]\n"
+    for name in ("Ngo, Ada", "Bo Li, Cy Lu"):
+        *_, said = read(text.format(f"'{name}'")).warnings
+        assert said.startswith(
+            f'config.toml:3 [rule "r"] authors: "{name}" is one name: write ["Ada'
+        )
+    assert not any("one name" in line for line in read(text.format("'Bo Li'")).warnings)
+
+
+@pytest.mark.parametrize(
+    ("server", "right"),
+    [
+        ("smtp://h:465", "port 465 is that of smtps:// as a rule"),
+        ("smtps://h:587", "port 587 is that of smtp:// as a rule"),
+        ("smtp://h:587", ""),
+        ("smtps://h:465", ""),
+        ("smtp://h", ""),
+        ("smtps://h", ""),
+        ("smtp://h:2525", ""),
+    ],
+)
+def test_a_port_of_the_other_kind_of_tls_draws_a_warning(server, right):
+    said = read(mail("to = 'me@example.org'").replace("smtp://h", server)).warnings
+    found = [line for line in said if "as a rule" in line]
+    assert len(found) == bool(right)
+    assert right in "".join(found)
 
 
 def test_queries_are_checked_by_whoever_knows_the_language():

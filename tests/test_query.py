@@ -339,6 +339,9 @@ def test_unknown_words_leave_the_counts_to_decide():
         ('title:"reward', "the quote at character 7 is not closed"),
         ("titel:reward", "no field 'titel' at character 1: did you mean title?"),
         ("x:y", "the fields are title, abstract"),
+        ("org:lab", "did you mean organization?"),
+        ("stars:[100 to *]", "write TO in capitals"),
+        ("upvotes:>-1", "counts and ages are never negative"),
         ("Tidal Clocks: Keeping Time", "(or put the title into quotes)"),
         ("robot upvotes>=20", "upvotes>=20 lacks its colon: write upvotes:>=20"),
         ("Stars=5", "Stars=5 lacks its colon: write stars:5"),
@@ -393,6 +396,21 @@ def test_a_small_or_is_a_word_and_the_query_says_so():
         ("age:<2 d", ("d after age:<2 is searched as a word; write age:<2d",)),
         ("age:>=1.5 Days", ("Days after age:>=1.5 is searched as a word; write age:>=1.5d",)),
         ('age:<2 depth "age:<2 d"', ()),
+        (
+            "author:Ada Ngo speech",
+            ('Ngo is not looked for in author; write author:"Ada Ngo"',),
+        ),
+        (
+            "Organization:Tiny Lab",
+            ('Lab is not looked for in Organization; write Organization:"Tiny Lab"',),
+        ),
+        ('author:Ngo AND Speech author:"Ada Ngo" Speech author:Ngo speech', ()),
+        ("author:Ngo Title:speech", ()),
+        (
+            "speech, audio",
+            (", joins nothing, all words must be there; write OR between them, or quote a title",),
+        ),
+        ('"speech, audio" 1,000', ()),
     ],
 )
 def test_what_may_have_been_meant_otherwise_is_noted(query, notes):

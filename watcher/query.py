@@ -158,6 +158,10 @@ def _parse(text: str) -> tree.Item:
         hint = 'put words with special characters into double quotes, as in "a/b"'
         if re.match(r"\)|(AND|OR|NOT|TO)\b", text[at:]):
             hint = "something is missing before it"
+        elif re.match(r"to\b", text[at:]):
+            hint = "write TO in capitals"
+        elif re.match(r"-\d", text[at:]):
+            hint = "counts and ages are never negative"
         raise QueryError(
             f"cannot read {text[at : at + 12]!r} at character {at + 1}: {hint}"
         ) from exc
@@ -174,6 +178,15 @@ def _notes(text: str) -> tuple[str, ...]:
             f"{unit} after {age} is searched as a word; write {age}{unit[0].lower()}"
             for age, unit in _PARTED_AGE.findall(outside)
         ),
+        *(
+            f'{rest} is not looked for in {field}; write {field}:"{first} {rest}"'
+            for field, first, rest in _PARTED_NAME.findall(outside)
+        ),
+        *(
+            [", joins nothing, all words must be there; write OR between them, or quote a title"]
+            if _COMMA.search(outside)
+            else []
+        ),
     )
 
 
@@ -184,6 +197,13 @@ _PARTED_AGE = re.compile(
     r"(\bage:[<>]=?\d+(?:\.\d+)?)\s+(m|min|minutes?|h|hours?|d|days?|w|weeks?)\b",
     re.ASCII | re.IGNORECASE,
 )
+
+
+_PARTED_NAME = re.compile(
+    r"\b((?i:author|organization)):(\w[\w.'-]*)\s+(?!(?:AND|OR|NOT)\b)((?!\d)[^\W_a-z][\w.'-]*)(?![\w:])"
+)
+"""A capital letter goes on with a name; what is looked for beside it is mostly written small."""
+_COMMA = re.compile(r"\w,\s+\w")
 
 
 def _read(item: tree.Item, field: str | None) -> Node:
@@ -198,7 +218,8 @@ def _read_field(item: tree.SearchField, field: str | None) -> Node:
     if field is not None:
         raise QueryError(f"{name}: stands inside {field}:(…): close the group of {field} first")
     if name not in FIELDS:
-        near = difflib.get_close_matches(name, FIELDS, n=1)
+        begun = [known for known in FIELDS if len(name) > 1 and known.startswith(name)]
+        near = begun or difflib.get_close_matches(name, FIELDS, n=1)
         hint = f"did you mean {near[0]}?" if near else "the fields are " + ", ".join(FIELDS)
         raise QueryError(
             f"there is no field {item.name!r} at character {item.pos + 1}: {hint} "

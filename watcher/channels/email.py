@@ -78,7 +78,7 @@ class EmailOptions(ChannelOptions, frozen=True, kw_only=True):
         )
 
     def faults(self) -> tuple[Fault, ...]:
-        """Logins given twice or in halves, and a template that does not work."""
+        """Logins given twice or in halves, an unusual port, a template that does not work."""
         given = self.smtp.server()
         found = [
             Fault(key=key, message="stands in smtp already; keep one")
@@ -89,6 +89,10 @@ class EmailOptions(ChannelOptions, frozen=True, kw_only=True):
             found.append(Fault(key="smtp", message="has a user but no password", fatal=False))
         if self.server.password and not self.server.user:
             found.append(Fault(key="smtp", message="has a password but no user", fatal=False))
+        right = {465: "smtps", 587: "smtp"}.get(self.server.port)
+        if right and right != ("smtps" if self.server.tls else "smtp"):
+            message = f"port {self.server.port} is that of {right}:// as a rule"
+            found.append(Fault(key="smtp", message=message, fatal=False))
         return (*found, *template_faults(self))
 
 

@@ -129,7 +129,7 @@ def _unknown_name(name: str, noun: str, known: Iterable[str]) -> str:
 
 
 def check_rule(draft: Draft, drafts: Drafts, report: Report) -> None:
-    """The sources and channels it names are there."""
+    """The sources and channels it names are there; its authors are names as pages write them."""
     for name in draft["sources"] or ():
         if name not in drafts.source_names:
             message = _unknown_name(name, "source", drafts.source_names)
@@ -138,6 +138,10 @@ def check_rule(draft: Draft, drafts: Drafts, report: Report) -> None:
         if name not in drafts.channel_names:
             message = _unknown_name(name, "channel", drafts.channel_names)
             report.problem(draft.place, "channels", message)
+    for name in draft["authors"]:
+        if "," in name:
+            message = f'{shown(name)} is one name: write ["Ada Ngo", "Bo Li"], given names first'
+            report.warning(draft.place, "authors", message)
 
 
 def check_queries(draft: Draft, drafts: Drafts, report: Report, around: Surroundings) -> None:

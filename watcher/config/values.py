@@ -303,11 +303,24 @@ def read_zone(value: object) -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        guess = nearest(name, available_timezones())
+        guess = _zone_like(name)
         raise BadValue(
             f"no time zone is called {shown(name)}"
             + (f"; did you mean {shown(guess)}?" if guess else '; say for example "Europe/Berlin"')
         ) from None
+
+
+def _zone_like(name: str) -> str | None:
+    """The zone that was probably meant: by its city, else by its spelling. What looks like an
+    offset or an abbreviation is mostly another one (Etc/GMT+2 lies west)."""
+    if re.search(r"\d", name):
+        return None
+    zones = available_timezones()
+    city = name.replace(" ", "_").casefold()
+    found = [zone for zone in zones if zone.rpartition("/")[2].casefold() == city]
+    if found or len(name) < 5:
+        return min(found, key=lambda zone: (len(zone), zone), default=None)
+    return nearest(name, zones)
 
 
 @lru_cache(maxsize=1024)
