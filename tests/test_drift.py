@@ -18,6 +18,7 @@ from tests.test_doubt import grown, notices_of, watching
 from watcher import drift, readers, reading
 from watcher.agenda import Target
 from watcher.channels import OPTIONS
+from watcher.clock import to_unix
 from watcher.config import parse
 from watcher.crosscheck import api_of, differences, second_opinion
 from watcher.drift import Drift, Finding, Habit, Portrait, follow
@@ -199,6 +200,28 @@ def test_summaries_that_come_later_in_the_day_are_no_fault():
     noon = [snapshot(cards(20, summarised=0.95), at=days(n / 48)) for n in range(10)]
     dawn = snapshot(cards(12, summarised=0), at=days(0.6))
     assert found(lived(*noon), dawn) == {}
+
+
+@pytest.mark.parametrize("kind", [PageKind.WEEK, PageKind.MONTH])
+def test_a_week_or_month_of_which_most_papers_came_today_is_young_and_no_fault(kind):
+    def of(at, listed, **more):
+        made = cards(20, **more)
+        made = [msgspec.structs.replace(card, listed_at=listed) for card in made]
+        return snapshot(made, at=at, kind=kind)
+
+    known = lived(*(of(days(n), days(n - 3), votes=80 + n) for n in range(4)))
+    turn = days(5)
+    young = of(turn, turn - timedelta(hours=9), votes=1, summarised=0)
+    assert found(known, young) == {}
+    learnt = drift.learn(known, young, readers.fill(young)).habits
+    assert all(learnt[name] == known.habits[name] for name in ("ai_summary", "upvotes", "stars"))
+    # The same a day later is odd, and so is what papers have from the first hour on.
+    assert set(found(known, of(turn, days(3), votes=1, summarised=0))) == {"ai_summary", "upvotes"}
+    assert "stars" in found(known, of(turn, turn - timedelta(hours=9), starred=0))
+    # What was odd before goes on being so.
+    begun = Drift(to_unix(turn), 2, True, "")
+    already = msgspec.structs.replace(known, drifts={"ai_summary": begun})
+    assert "ai_summary" in found(already, young)
 
 
 def test_few_cards_prove_nothing():

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 import msgspec
 
 from watcher.clock import to_unix
 from watcher.identity import normalise_title
-from watcher.model import Card, Columns, ReaderName, Snapshot, Value, columns_of
+from watcher.model import Card, Columns, PageKind, ReaderName, Snapshot, Value, columns_of
 
 DAY = 86_400
 LEAST = 5
@@ -36,6 +36,8 @@ _LATE_FIELDS = frozenset(("ai_summary", "keywords"))
 _NEVER_MEASURED = frozenset(("rank", "title", "paper_id"))
 _NUMBERS = ("upvotes", "comments", "stars")
 _LENGTHS = ("title", "abstract")
+_LATE = _LATE_FIELDS.union(_NUMBERS)
+"""What is missing or small on papers of the first day."""
 _SUBJECTS = {"cards": "the cards", "reader": "the page is"}
 _COMPARED = frozenset(
     ("upvotes", "comments", "stars", "github", "organization", "submitted_by", "published_on")
@@ -133,19 +135,31 @@ def oddities(
         what = f"read by its {snapshot.reader}| (usually by its {portrait.reader})"
         return (Finding(name="reader", what=what),)
     now, cards = to_unix(snapshot.taken_at), len(snapshot.cards)
+    early = _LATE.difference(portrait.drifts) if _has_just_begun(snapshot) else ()
     found = []
     for field, habit in portrait.habits.items():
+        if field in _NEVER_MEASURED or (field in _LATE_FIELDS and field in early):
+            continue
         share = fills.get(field, 0) / cards
-        if field not in _NEVER_MEASURED and _has_emptied(field, habit, share, snapshot, now):
+        if _has_emptied(field, habit, share, snapshot, now):
             what = f"missing on {1 - share:.0%} of cards| (usually {1 - habit.low:.0%})"
             found.append(Finding(name=field, what=what))
     for field, median in (medians(snapshot) if middles is None else middles).items():
         usual = portrait.habits.get(field)
-        if usual is not None and _is_out_of_range(field, usual, median, now):
+        if field not in early and usual is not None and _is_out_of_range(field, usual, median, now):
             unit = " characters" if field in _LENGTHS else ""
             what = f"of {median:g}{unit} on average| (usually {usual.least:g} to {usual.most:g})"
             found.append(Finding(name=field, what=what))
     return tuple(found)
+
+
+def _has_just_begun(snapshot: Snapshot) -> bool:
+    """Whether it is the list of a week or month of which most papers came within a day."""
+    if snapshot.kind not in (PageKind.WEEK, PageKind.MONTH):
+        return False
+    yesterday = snapshot.taken_at - timedelta(days=1)
+    listed = [card.listed_at for card in snapshot.cards if card.listed_at is not None]
+    return sum(at > yesterday for at in listed) > len(snapshot.cards) / 2
 
 
 def _has_emptied(field: str, habit: Habit, share: float, snapshot: Snapshot, now: int) -> bool:
@@ -254,7 +268,7 @@ def learn(
     if they are known already. What another reader than usual shows is not learnt.
     """
     at = to_unix(snapshot.taken_at)
-    odd = frozenset(odd)
+    odd = frozenset(odd).union(_LATE if _has_just_begun(snapshot) else ())
     if len(snapshot.cards) < LEAST or "reader" in odd:
         return msgspec.structs.replace(portrait, listed_on=snapshot.listed_on)
     cards, middles = len(snapshot.cards), medians(snapshot) if middles is None else middles
