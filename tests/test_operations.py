@@ -4,6 +4,7 @@ import ast
 import contextlib
 import re
 import shlex
+from datetime import UTC, datetime, timedelta
 
 import click
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from tests.conftest import ROOT
 from tools.operations_tables import events_table, metrics_table
 from watcher.cli import VERBS, cli
+from watcher.demo.world import World
 from watcher.telemetry import LOG_EVENTS, Metrics
 
 GUIDE = (ROOT / "docs" / "operations.md").read_text("utf-8")
@@ -73,6 +75,32 @@ def test_every_metric_of_an_alert_rule_exists_and_each_silent_failure_has_one():
         "watcher_store_sound",
     ):
         assert needed in used
+
+
+def test_the_alert_of_few_papers_keeps_still_at_weekends_and_new_months():
+    found = re.search(
+        r"max_over_time\(watcher_cards\[(\d+)d\]\) < ([\d.]+) \* "
+        r"max_over_time\(watcher_cards\[(\d+)d\] offset (\d+)d\)",
+        RULES,
+    )
+    late, share, span, offset = (float(number) for number in found.groups())
+    begin = datetime(2026, 10, 19, tzinfo=UTC)
+    world = World(7, begin.date(), 35)
+    times = [begin + timedelta(hours=3 * n) for n in range(8 * 34)]
+
+    def fires(cards):
+        def most(end, days):
+            return max(cards[max(0, round(end - 8 * days)) : round(end)], default=0)
+
+        ends = range(round(8 * (offset + 1)), len(cards))
+        return [end for end in ends if most(end, late) < share * most(end - 8 * offset, span)]
+
+    daily = [len(world.daily(at.date(), at)) for at in times]
+    month = [len(world.month(at, of=at.date())) for at in times]
+    assert 0 in daily[:56]
+    assert not fires(daily)
+    assert not fires(month)
+    assert fires(daily + [2] * 8 * 5)
 
 
 def test_every_verb_the_guide_names_is_there():
