@@ -32,6 +32,7 @@ from watcher.config import (
     load,
     parse,
     parse_in,
+    patience,
     render,
 )
 from watcher.config.kinds import keys_of
@@ -644,6 +645,27 @@ def test_a_source_of_one_day_week_or_month_draws_a_warning(address, instead):
     found = [line for line in said if "is the page of one" in line]
     assert len(found) == bool(instead)
     assert instead in "".join(found)
+
+
+@pytest.mark.parametrize(
+    ("sources", "hours"),
+    [
+        ((), 6),
+        (("every = '30m'",), 6),
+        (("every = '12h'",), 15),
+        (("every = '12h'", "every = '1h'"), 6),
+        (("every = '30m'\nactive = '06:00-23:00'",), 7.625),
+        (("every = '30m'\nactive = '22:00-04:00'",), 18.625),
+        (("every = '30m'\nactive = '00:00-24:00'",), 6),
+    ],
+)
+def test_a_silence_that_the_sources_ask_for_is_meant(sources, hours):
+    tables = (
+        f"[[source]]\nname = 's{n}'\nurl = 'https://example.org/{n}'\n{keys}\n"
+        for n, keys in enumerate(sources)
+    )
+    assert patience(read("".join(tables))) == timedelta(hours=hours)
+    assert patience(read("[alert]\nhours = 48\n" + SOURCE)) == timedelta(hours=48)
 
 
 def test_a_page_open_to_the_network_needs_a_token():

@@ -4,17 +4,28 @@ import asyncio
 import contextlib
 import json
 import threading
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import jsonschema
+import msgspec
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from prometheus_client.parser import text_string_to_metric_families
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
-from tests.webworld import NOW, TOKEN, FixedClock, copy_of, open_to_readers, seeded, visiting
+from tests.webworld import (
+    NOW,
+    SOURCES,
+    TOKEN,
+    FixedClock,
+    config,
+    copy_of,
+    open_to_readers,
+    seeded,
+    visiting,
+)
 from watcher.errors import StoreError
 from watcher.health import Report, State
 from watcher.web.app import ROUTES
@@ -214,6 +225,16 @@ async def test_health_is_503_when_blind_or_failing(path, state, status, word):
     async with visiting(path, hooks={"health": lambda: state}) as (visitor, _):
         answer = await visitor.get("/healthz")
         assert (answer.status, answer.json["status"]) == (status, word)
+
+
+async def test_a_page_visited_twice_a_day_is_no_blindness_in_between(path):
+    seldom = msgspec.structs.replace(SOURCES[0], every=timedelta(hours=12))
+    rare = msgspec.structs.replace(config(path), sources=(seldom,))
+    for age, status in ((14, 200), (16, 503)):
+        hooks = {"health": lambda age=age: report(age=age * 3600)}
+        async with visiting(path, hooks=hooks) as (visitor, context):
+            context.use(rare, ())
+            assert (await visitor.get("/healthz")).status == status
 
 
 async def test_strangers_learn_how_many_problems_there_are_not_which(path):

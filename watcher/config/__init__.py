@@ -30,7 +30,7 @@ from watcher.config.settings import (
 )
 from watcher.config.surroundings import Surroundings
 from watcher.config.values import EVERY_DAY, BadValue, Hours, Listen, Mailbox, Weekday
-from watcher.config.visits import Visit, effective_intervals
+from watcher.config.visits import Visit, effective_intervals, patience
 
 __all__ = [
     "EVERY_DAY",
@@ -71,6 +71,7 @@ __all__ = [
     "parse",
     "parse_in",
     "path_of",
+    "patience",
     "reference",
     "render",
 ]

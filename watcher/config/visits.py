@@ -1,6 +1,6 @@
 """How often each source will really be visited.
 
-Owns what ``check-config`` says beyond faults. Pure.
+Owns what ``check-config`` says beyond faults, and how long a silence is meant. Pure.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from collections import defaultdict
 from datetime import timedelta
 
 from watcher.config.settings import Config
+from watcher.config.values import Hours
 from watcher.model import Value
 
 
@@ -48,3 +49,21 @@ def effective_intervals(config: Config) -> tuple[Visit, ...]:
         )
         for source, host in zip(config.sources, hosts, strict=True)
     )
+
+
+def patience(config: Config) -> timedelta:
+    """How long no source at all need be read well: ``[alert] hours``, or as long as the sources
+    themselves wait. A quarter more: visits are spread, and take their time."""
+    pauses = (
+        1.25 * visit.really + _closed(source.active)
+        for visit, source in zip(effective_intervals(config), config.sources, strict=True)
+    )
+    return max(timedelta(hours=config.alert.hours), min(pauses, default=timedelta(0)))
+
+
+def _closed(active: Hours | None) -> timedelta:
+    """How much of a day lies outside the active hours."""
+    if active is None:
+        return timedelta(0)
+    begin, end = (timedelta(hours=at.hour, minutes=at.minute) for at in (active.start, active.end))
+    return (begin - end) % timedelta(days=1)

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from watcher import growth, learning
 from watcher.clock import to_unix
-from watcher.config import Config
+from watcher.config import Config, patience
 from watcher.health import Report, State
 from watcher.model import Letter, Value
 from watcher.politeness import HostLedger
@@ -149,9 +149,13 @@ class WebContext:
         return await self.store.read(lambda r: health_of(r, self.config, self.now))
 
     def is_blind(self, report: Report) -> bool:
-        """Whether no source at all was read well for longer than ``[alert] hours``."""
+        """Whether no source at all was read well for longer than ``[alert] hours``, though one
+        should have been visited."""
         age = report.last_good_check_age
-        return age is not None and age > self.config.alert.hours * 3600
+        hours = self.config.alert.hours
+        if age is None or age <= hours * 3600:
+            return False
+        return age > patience(self.config).total_seconds()
 
     def learnt(self, records: Records, now: datetime) -> tuple[growth.Baseline, tuple[Rule, ...]]:
         """The baseline in force and the rules as their budgets have them today.
