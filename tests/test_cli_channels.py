@@ -5,6 +5,7 @@ import base64
 import io
 import json
 import os
+import re
 import sys
 from datetime import UTC, datetime, timedelta
 
@@ -45,6 +46,16 @@ async def verb(home, *args):
 
 async def tried(home, name):
     return await verb(home, "test-channel", name)
+
+
+async def test_a_channel_that_only_readers_subscribe_to_cannot_be_tried(tmp_path):
+    config = CONFIG.format(port=1)
+    text = re.sub(r"(?m)^to = .*\n", "", config) + "[web]\nsubscribe = 'mail'\n"
+    assert text.count("to = ") < config.count("to = ")
+    (tmp_path / "config.toml").write_text(text)
+    code, out, err = await tried(tmp_path, "mail")
+    assert (code, out) == (1, "")
+    assert "mail has nobody in `to`, only readers who subscribe" in err
 
 
 async def test_a_test_message_reaches_every_recipient_and_leaves_no_store(tmp_path):

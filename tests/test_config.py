@@ -180,6 +180,15 @@ def test_a_config_in_which_nobody_is_told_of_blindness_draws_a_warning():
     assert not any(said in line for line in read("").warnings)
 
 
+def test_an_operator_whose_channel_has_nobody_in_to_draws_a_warning():
+    head = "[watcher]\noperator = 'm'\n"
+    web = "[web]\nsubscribe = 'm'\npublic_url = 'https://p.org'\n"
+    said = 'config.toml:2 [watcher] operator: channel "m" has nobody in to'
+    assert any(line.startswith(said) for line in read(head + mail() + web).warnings)
+    text = head + mail("to = 'me@example.org'") + web
+    assert not any("nobody in to" in line for line in read(text).warnings)
+
+
 def test_a_channel_that_nobody_names_draws_a_warning():
     def said(more, head=""):
         rule = "[[rule]]\nname = 'r'\nchannels = ['a']\n"

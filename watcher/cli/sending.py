@@ -245,7 +245,12 @@ def test_channel(name: str) -> int:
         ),
     )
     failed, refused = 0, _refused(config, name)
-    for recipient in owed.recipients_of(options):
+    recipients = owed.recipients_of(options)
+    if not recipients:
+        raise WatcherError(
+            f"{name} has nobody in `to`, only readers who subscribe: put an address there to try it"
+        )
+    for recipient in recipients:
         message = Message(
             key="msg_" + digest_of("test", name, recipient, now.isoformat(), length=24),
             channel=name,

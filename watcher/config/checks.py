@@ -174,8 +174,7 @@ def check_channel(draft: Draft, drafts: Drafts, report: Report) -> None:
     if draft["quiet_note"] and draft["digest"] is None:
         report.warning(draft.place, "quiet_note", "has no effect without digest")
     name = str(draft.place.path[-1])
-    nobody = "to" in draft.values and "to" not in draft.broken and not draft["to"]
-    if nobody and drafts.tables["web"]["subscribe"] != name:
+    if _has_nobody(draft) and drafts.tables["web"]["subscribe"] != name:
         report.problem(draft.place, "", "to is missing: nobody to write to")
     if not draft.broken:
         channel: ChannelOptions = draft.build(name=name)
@@ -184,6 +183,11 @@ def check_channel(draft: Draft, drafts: Drafts, report: Report) -> None:
         for fault in channel.faults():
             say = report.problem if fault.fatal else report.warning
             say(draft.place, fault.key, fault.message)
+
+
+def _has_nobody(draft: Draft) -> bool:
+    """Whether a mail channel has no recipient of its own, only readers who subscribe."""
+    return "to" in draft.values and "to" not in draft.broken and not draft["to"]
 
 
 def check_database(drafts: Drafts, report: Report) -> None:
@@ -217,6 +221,9 @@ def check_operator(drafts: Drafts, report: Report) -> None:
         report.problem(draft.place, "operator", message)
     elif name in drafts.channels and not drafts.channels[name]["enabled"]:
         report.warning(draft.place, "operator", f"channel {shown(name)} has enabled = false")
+    elif name in drafts.channels and _has_nobody(drafts.channels[name]):
+        message = f"channel {shown(name)} has nobody in to: nobody is told when it is blind"
+        report.warning(draft.place, "operator", message)
 
 
 def check_unused(drafts: Drafts, report: Report) -> None:
