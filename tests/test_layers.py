@@ -1,6 +1,7 @@
 """The rule of the house: imports point down, and some libraries live in one room only."""
 
 import ast
+import re
 import tomllib
 from pathlib import Path
 
@@ -70,6 +71,12 @@ def imports_of(path):
             yield node.module
             if node.module == "watcher":
                 yield from (f"watcher.{alias.name}" for alias in node.names)
+
+
+@pytest.mark.parametrize("room", sorted(set(LEVEL) - {"__init__", "__main__"}))
+def test_every_room_stands_in_the_table_of_rooms(room):
+    text = (PACKAGE.parent / "docs" / "architecture.md").read_text("utf-8")
+    assert re.search(rf"`{room}/?`", text)
 
 
 @pytest.mark.parametrize("path", modules())
