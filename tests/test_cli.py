@@ -394,6 +394,8 @@ def test_papers_are_listed_searched_and_shown(capsys, config):
     code, _, err = call(capsys, "papers", "/regex/", "-c", config)
     assert code == 1
     assert "\n" not in err.strip()
+    code, _, err = call(capsys, "papers", "alignment or speech", "-c", config)
+    assert (code, err) == (0, "! or is searched as a word; write OR to join\n")
 
 
 def test_a_database_that_is_none_is_refused_with_78_and_left_alone(capsys, config):

@@ -87,6 +87,8 @@ def test_adding_somebody_makes_them_due_at_their_hour(run, people):
     code, out, _ = run("add", "ADA@example.org", "--query", "robot")
     assert (code, out) == (0, "ADA@example.org: changed\n")
     assert people()["ada@example.org"].wishes.query == "robot"
+    code, _, err = run("add", "ada@example.org", "--query", "robot or arm")
+    assert (code, err) == (0, "! or is searched as a word; write OR to join\n")
     assert len(people()) == 1
 
 

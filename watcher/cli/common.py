@@ -188,6 +188,14 @@ def count(value: int | None) -> str:
     return "–" if value is None else f"{value:,}"
 
 
+def tell_notes(query: str) -> None:
+    """Say what a query, which can be read, may not mean as it was meant."""
+    from watcher.query import compile_query
+
+    for note in compile_query(query).notes:
+        click.echo(f"! {note}", err=True)
+
+
 def tell_cut(out: Console, shown: int, total: int, *, or_more: bool = False) -> None:
     """Say that a list shows only a part; ``or_more`` where it was not counted to its end."""
     if total > shown:

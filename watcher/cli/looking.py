@@ -21,6 +21,7 @@ from watcher.cli.common import (
     records_of,
     table,
     tell_cut,
+    tell_notes,
 )
 from watcher.clock import from_unix
 from watcher.errors import UnknownName
@@ -138,6 +139,7 @@ def papers(query: tuple[str, ...], limit: int | None, json_: bool) -> int:
     tell_cut(out, len(found), total, or_more=bool(query) and total == looked)
     if query and not found:
         out.print("no paper matches")
+    tell_notes(" ".join(query))
     return 0
 
 

@@ -25,6 +25,7 @@ from watcher.cli.common import (
     read_config,
     records_of,
     table,
+    tell_notes,
 )
 from watcher.config import Config
 from watcher.config.values import BadValue, read_address
@@ -183,6 +184,7 @@ def add(address: str, again: bool, **wants: Any) -> int:
     with records_of(config) as records, records.transaction():
         done = _add(records, config, address, wishes, again=again)
     click.echo(f"{address}: {done}")
+    tell_notes(wishes.query or "")
     return 0 if done in ("added", "changed") else 1
 
 
