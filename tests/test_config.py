@@ -1134,7 +1134,14 @@ def test_a_folder_is_no_database_and_a_file_no_maildir(tmp_path):
     (tmp_path / "file").touch()
     assert "database: is a folder" in only_problem("[watcher]\ndatabase = '.'\n", tmp_path)
     maildir = "[channel.m]\ntype = 'maildir'\npath = '{}'\n"
-    assert "path: is a file" in only_problem(maildir.format("file"), tmp_path)
+    for below in ("file", "file/mail"):
+        said = only_problem(maildir.format(below), tmp_path)
+        assert f"path: {tmp_path}/file is a file; a Maildir is a folder" in said
+    for keys in ("[watcher]\ndatabase = 'file/w.db'\n", "[backup]\nfolder = 'file'\n",
+                 "[archive]\nfolder = 'file/a/b'\n"):  # fmt: skip
+        said = only_problem(keys, tmp_path)
+        assert f"cannot be: {tmp_path}/file is a file and no folder" in said
+        assert said.startswith("config.toml:2 ")
     read("[watcher]\ndatabase = 'file'\n" + maildir.format("."), tmp_path)
 
 

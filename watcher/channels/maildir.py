@@ -32,8 +32,9 @@ class MaildirOptions(ChannelOptions, frozen=True, kw_only=True):
 
     def faults(self) -> tuple[Fault, ...]:
         """A file where the folder should be, a template that does not work."""
-        if os.path.isfile(self.path):  # noqa: PTH113 - never raises
-            return (Fault(key="path", message="is a file; a Maildir is a folder"),)
+        for part in (self.path, *self.path.parents):
+            if os.path.isfile(part):  # noqa: PTH113 - never raises
+                return (Fault(key="path", message=f"{part} is a file; a Maildir is a folder"),)
         return template_faults(self)
 
 

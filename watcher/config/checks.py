@@ -61,7 +61,7 @@ def check_all(drafts: Drafts, report: Report, around: Surroundings) -> None:
         check_queries(rule, drafts, report, around)
     for channel in drafts.channels.values():
         check_channel(channel, drafts, report)
-    check_database(drafts, report)
+    check_paths(drafts, report)
     check_operator(drafts, report)
     check_unused(drafts, report)
     check_heartbeat(drafts, report)
@@ -190,11 +190,20 @@ def _has_nobody(draft: Draft) -> bool:
     return "to" in draft.values and "to" not in draft.broken and not draft["to"]
 
 
-def check_database(drafts: Drafts, report: Report) -> None:
-    """The database can be a file."""
+def check_paths(drafts: Drafts, report: Report) -> None:
+    """The database can be a file, backups and archive can be folders."""
     draft = drafts.tables["watcher"]
     if "database" in draft.given and os.path.isdir(draft["database"]):  # noqa: PTH112 - never raises
         report.problem(draft.place, "database", "is a folder; name a file in it")
+    for name, key in (("watcher", "database"), ("backup", "folder"), ("archive", "folder")):
+        draft = drafts.tables[name]
+        path = draft[key] if key in draft.given else None
+        if path is None:
+            continue
+        within = path.parents if key == "database" else (path, *path.parents)
+        for part in within:
+            if os.path.isfile(part):  # noqa: PTH113 - never raises
+                report.problem(draft.place, key, f"cannot be: {part} is a file and no folder")
 
 
 def check_heartbeat(drafts: Drafts, report: Report) -> None:
