@@ -24,7 +24,7 @@ from tests.conftest import ROOT
 TOOLS = ("debootstrap", "qemu-system-x86_64", "mkfs.ext4", "chroot")
 PACKAGES = (
     "systemd", "systemd-sysv", "udev", "dbus", "python3", "python3-venv", "ca-certificates",
-    "linux-image-cloud-amd64", "initramfs-tools",
+    "procps", "linux-image-cloud-amd64", "initramfs-tools",
 )  # fmt: skip
 HOME = "opt/paper-watcher"
 INSTALL = """\
@@ -88,6 +88,7 @@ def build(folder: Path, source: str) -> Path:
         run("umount", root / "proc")
     shutil.rmtree(wheels)
     (root / "etc/fstab").write_text("/dev/vda / ext4 rw 0 1\n")
+    (root / "etc/hosts").write_text("127.0.0.1 localhost\n")
     (root / "var/log/journal").mkdir(exist_ok=True)
     say("writing the disk")
     run("truncate", "-s", "4G", disk)

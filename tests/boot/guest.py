@@ -50,6 +50,7 @@ def say(line):
 
 
 def promise(what, kept, more=""):
+    more = " ".join(str(more).split())  # one line of the console
     say(f"{'ok' if kept else 'BROKEN'}: {what}{f' ({more})' if more else ''}")
 
 
