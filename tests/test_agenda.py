@@ -160,6 +160,19 @@ def test_sources_are_visited_in_their_active_hours_only():
     assert agenda.done(target, NOW) == datetime(2026, 11, 19, 6, tzinfo=UTC)
 
 
+def test_a_day_that_is_past_following_while_it_waits_for_its_turn_ends_nothing():
+    agenda = Agenda(config(DAILY, fetch="per_host_concurrency = 1\n"), now=NOW, due={})
+    source = agenda.take(NOW)
+    assert agenda.waiting == 3  # the past days, behind the source that is being visited
+    tomorrow = NOW + 12 * HOUR
+    agenda.follow(tomorrow)
+    assert agenda.waiting == 2
+    agenda.done(source, NOW)
+    assert take_all(agenda, tomorrow) == [
+        "daily@2026-11-16", "daily@2026-11-17", "daily", "daily@2026-11-18",
+    ]  # fmt: skip
+
+
 def test_intervals_stretch_to_what_the_rate_of_a_host_allows():
     many = [(f"s{n}", f"https://big.example/papers?q={n}", "every = '1m'") for n in range(30)]
     agenda = Agenda(config(*many, fetch="per_host_rate = 0.1\n"), now=NOW, due={})

@@ -160,6 +160,13 @@ class Agenda:
                     self._entries[target.name].every = every
                 else:
                     self._add(target, every, source, now, self._due)
+        self._leave_queues()
+
+    def _leave_queues(self) -> None:
+        """What is not there any more waits for its turn no longer."""
+        for host, ready in self._ready.items():
+            self._ready[host] = [place for place in ready if place[1] in self._entries]
+            heapq.heapify(self._ready[host])
 
     # --- work ---
 
