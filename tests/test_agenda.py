@@ -160,6 +160,22 @@ def test_sources_are_visited_in_their_active_hours_only():
     assert agenda.done(target, NOW) == datetime(2026, 11, 19, 6, tzinfo=UTC)
 
 
+def test_neither_a_restart_nor_a_reload_nor_a_new_day_leads_out_of_the_active_hours():
+    hours = ("daily", DAILY[1], "every = '1h'\nfollow = '2d'\nactive = '06:00-23:00'")
+    night, morning = NOW.replace(hour=23, minute=30), datetime(2026, 11, 19, 6, tzinfo=UTC)
+    names = ("daily", "daily@2026-11-16", "daily@2026-11-17")
+    for stored in (NOW, night - HOUR, morning):
+        started = Agenda(config(hours), now=night, due=dict.fromkeys(names, stored))
+        assert [started.due_at(name) for name in names] == [morning] * 3
+    reloaded = Agenda(config(hours), now=night, due={})
+    reloaded.take_over(Agenda(config(DAILY), now=night, due={}), night)
+    assert take_all(reloaded, night) == []
+    midnight = NOW + 12 * HOUR
+    started.follow(midnight)
+    assert take_all(started, midnight) == []
+    assert take_all(started, morning)[0] == "daily"
+
+
 def test_a_day_that_is_past_following_while_it_waits_for_its_turn_ends_nothing():
     agenda = Agenda(config(DAILY, fetch="per_host_concurrency = 1\n"), now=NOW, due={})
     source = agenda.take(NOW)

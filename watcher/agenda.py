@@ -130,10 +130,13 @@ class Agenda:
         due: Mapping[str, datetime | None],
     ) -> None:
         stored = due.get(target.name)
-        # A stored time further away than one interval comes from another clock or config.
-        due_at = now if stored is None else min(stored, now + every)
-        self._entries[target.name] = Entry(target, every, due_at, source)
-        heapq.heappush(self._heap, (due_at, target.name))
+        entry = Entry(target, every, now, source)
+        if stored is not None or target.day is not None:
+            # A stored time further away than one interval comes from another clock or config.
+            wanted = now if stored is None else min(stored, now + every)
+            entry.due_at = self._opened(entry, wanted, now)
+        self._entries[target.name] = entry
+        heapq.heappush(self._heap, (entry.due_at, target.name))
 
     # --- a daily source's past days ---
 
@@ -271,6 +274,11 @@ class Agenda:
             day += timedelta(days=1)
         return instant_of(day, hours.start, self._zone)
 
+    def _opened(self, entry: Entry, due_at: datetime, now: datetime) -> datetime:
+        """A due time within the active hours; one that has come keeps its place if they are now."""
+        opened = self._when_active(entry, max(due_at, now))
+        return due_at if opened <= now else opened
+
     def take_over(self, before: Agenda, now: datetime) -> None:
         """Go on from another agenda (the config has changed): its visits under way are ours.
 
@@ -286,7 +294,7 @@ class Agenda:
             if entry is None:
                 continue
             entry.under_way = running
-            entry.due_at = min(old.due_at, now + entry.every * 1.1)
+            entry.due_at = self._opened(entry, min(old.due_at, now + entry.every * 1.1), now)
             if not running:
                 heapq.heappush(self._heap, (entry.due_at, name))
 
