@@ -496,6 +496,47 @@ def test_a_corrected_address_takes_over_what_the_wrong_one_was_still_owed(record
     }
 
 
+@pytest.mark.parametrize("failed", [False, True])
+def test_an_address_that_was_taken_out_and_put_back_gets_what_it_was_still_owed(records, failed):
+    mine = with_outlet(DAILY, "me", digest=time(8), timezone=BERLIN, to=("me@example.org",))
+    other = with_outlet(DAILY, "me", digest=time(8), timezone=BERLIN, to=("you@example.org",))
+    tell(records, mine, 1)
+    morning = NOW + hours(24)
+    if failed:
+        claimed = claim(records, mine, at=morning)
+        with records.transaction():
+            records.outbox.failed(claimed.key, morning, error="refused", due_at=morning + hours(9))
+    now = morning if failed else NOW
+    for base in (other, mine, other, mine):
+        replan(records, base, now)
+    if not failed:
+        tell(records, mine, 2, at=now)
+    (line,) = records.outbox.lines(state=MessageState.WAITING)
+    assert (line.recipient, line.error, line.attempts) == ("me@example.org", None, 0)
+    (claimed,) = sent(records, mine, at=morning)
+    assert claimed.recipient == "me@example.org"
+    assert told(claimed) == (["1"] if failed else ["2", "1"])
+
+
+def test_an_address_that_is_put_back_gets_neither_what_left_meanwhile_nor_what_it_refused(records):
+    mine, other = (
+        with_outlet(DAILY, "me", digest=time(8), timezone=BERLIN, to=(f"{name}@example.org",))
+        for name in ("me", "you")
+    )
+    tell(records, mine, 1)
+    replan(records, other, NOW)
+    morning = NOW + hours(24)
+    assert len(sent(records, other, at=morning)) == 1
+    tell(records, mine, 2, at=morning)
+    replan(records, other, morning)
+    with records.transaction():
+        records.standing.suppress("me", "me@example.org", "550", morning)
+    replan(records, mine, morning)
+    assert sent(records, mine, at=morning + hours(24)) == []
+    (line,) = records.outbox.lines(state=MessageState.SUPPRESSED)
+    assert line.recipient == "me@example.org"
+
+
 def test_letters_do_not_depend_on_the_recipients_of_the_config(records):
     letter = Words(letter=Letter(subject="Please confirm", lines=("Hello",)))
     with records.transaction():

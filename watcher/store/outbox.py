@@ -238,20 +238,27 @@ class Outbox(Ledger):
     def readdress(self, channel: str, recipients: Sequence[str], now: datetime) -> int:
         """Follow a change of a channel's recipients; how many messages were cancelled.
 
-        Who is no longer one gets nothing more. Who is new takes over what was still waiting
-        for those, and hears what open batches will say. Letters and subscribers' messages do
-        not depend on the config.
+        Who is no longer one gets nothing more. Who is new, or one again, takes over what was
+        still waiting for those, and hears what open batches will say. Letters and subscribers'
+        messages do not depend on the config.
         """
+        names = _encode(recipients).decode()
         left = self._conn.execute(
             "update messages set state = 'cancelled', ended_at = ?3, due_at = ?3, leased = 0,"
-            " error = 'no longer a recipient of this channel' where channel = ?1"
+            " error = ?4 where channel = ?1"
             f" and state = 'waiting' and words is null and {_ROUTED}"
             " and recipient not in (select value from json_each(?2)) returning batch",
-            (channel, _encode(recipients).decode(), to_text(now)),
+            (channel, names, to_text(now), _LEFT),
         ).fetchall()
         due = {batch: now for (batch,) in left}
         due |= {batch.batch: batch.due_at for batch in self.open_batches(channel)}
         for batch, due_at in due.items():
+            # What was cancelled because they had left would stand in the way of what they get.
+            self._conn.execute(
+                "delete from messages where channel = ? and batch = ? and state = 'cancelled'"
+                " and error = ? and recipient in (select value from json_each(?))",
+                (channel, batch, _LEFT, names),
+            )
             for recipient in recipients:
                 self._insert(channel, batch, recipient, due_at=due_at)
         return len(left)
@@ -449,4 +456,5 @@ class Outbox(Ledger):
 
 _ROUTED = "(batch glob 'd:*' or batch glob 'i:*')"
 """Batches that go to the recipients of the config: digests and alerts."""
+_LEFT = "no longer a recipient of this channel"
 _ROW = "key, channel, batch, recipient, promised_at, attempts, first_failed_at, words"
