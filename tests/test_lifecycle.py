@@ -17,7 +17,7 @@ from tests.servers import FakeClock, Site, silence
 from watcher import telemetry
 from watcher.agenda import Agenda
 from watcher.channels import OPTIONS
-from watcher.config import parse
+from watcher.config import host_of, parse
 from watcher.daemon import Daemon, Steady
 from watcher.errors import ConfigError, StoreError, StoreRefused
 from watcher.health import Health, State
@@ -214,6 +214,33 @@ async def test_a_reload_says_what_it_cannot_change_and_leaves_that_as_it_was(tmp
     for part in ("[watcher] database", "[fetch]", "[web]"):
         assert f"{part} is in force after a restart" in said
     assert "[watcher] contact is in force" not in said
+
+
+async def test_a_source_that_left_the_config_while_it_was_visited_worries_nobody(tmp_path):
+    """A host that hangs is being visited most of the time, also when it is taken out."""
+    gone = '\n[[source]]\nname = "gone"\nurl = "{}/papers/trending"\nevery = "1s"\n'
+    async with lives.site() as (_, site), Site(silence()) as hung:
+        text = lives.CONFIG.format(site=site.url, every="1s", tables="", watcher="")
+        text = text.replace("[fetch]", '[fetch]\ntimeout = "500ms"')
+        configs = [
+            parse(t.encode(), OPTIONS, env={}, folder=tmp_path)
+            for t in (text + gone.format(hung.url), text)
+        ]
+        daemon = Daemon(configs[0], reload=lambda: configs[1])
+        life = asyncio.ensure_future(daemon.run())
+        shown, hanging = daemon.metrics.failures, host_of(hung.url)
+        try:
+            await lives.until(lambda: shown.get("gone") and daemon.agenda._busy[hanging])
+            await daemon.reload()
+            assert shown.get("gone") is None
+            await lives.until(lambda: not daemon.agenda._busy[hanging])
+            await lives.until(lambda: checks_of(daemon) >= 2)
+            assert shown.get("gone") is None
+            assert shown.get("trending") == 0
+            assert daemon.health.report(datetime.now(UTC)).problems == ()
+        finally:
+            daemon.stop()
+            await asyncio.wait_for(life, 20)
 
 
 def raised_or_given(value):

@@ -99,6 +99,9 @@ class Agenda:
     def __len__(self) -> int:
         return len(self._entries)
 
+    def __contains__(self, name: str) -> bool:
+        return name in self._entries
+
     def names(self) -> tuple[str, ...]:
         """Every target, sources first, in the order of the config."""
         return tuple(self._entries)

@@ -551,10 +551,18 @@ class Daemon:
         await self._store_recovered()
         if target.day is None:
             self.health.checked(checked)
+        if target.name not in self.agenda:  # the config has changed on the way
+            self._forget_gone()
         if checked.owed:
             self.deliverer.wake()
         self._on_checked(checked)
         return checked
+
+    def _forget_gone(self) -> None:
+        """How sources are that left the config is no matter any more."""
+        names = frozenset(self.agenda.names())
+        self.health.forget_sources(names)
+        self.metrics.keep_sources(names)
 
     def _next_due(self, target: Target, failures: int, retry_after: float | None) -> datetime:
         """When a target is due again; written down with the visit that just ended."""
@@ -705,7 +713,7 @@ class Daemon:
             agenda.take_over(self.agenda, self.clock.now())
             self.agenda = agenda
             self.app.memos.expect(len(agenda))
-            self.health.forget_sources(frozenset(agenda.names()))
+            self._forget_gone()
             self._work.set()
             self.app.plan = plan_of(config)
             if self._front is not None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import sys
+from collections.abc import Collection
 from typing import Any, TextIO
 
 import structlog
@@ -155,6 +156,10 @@ class SourceGauge(Collector):
         """What was last set; None for a source that nothing is known of."""
         return self._values.get(source)
 
+    def keep(self, sources: Collection[str]) -> None:
+        """Drop what was set of all others."""
+        self._values = {name: value for name, value in self._values.items() if name in sources}
+
     def describe(self) -> list[Metric]:
         """The gauge without its values."""
         return [GaugeMetricFamily(self._name, self._words, labels=self._labelnames)]
@@ -208,6 +213,11 @@ class Metrics:
         )
         self.store_sound.set(1)
         self.loop_lag = self._gauge("loop_lag_seconds", "How late the event loop last was.")
+
+    def keep_sources(self, sources: Collection[str]) -> None:
+        """Show how these sources are and no others: those that left the config alarm nobody."""
+        for gauge in (self.cards, self.last_success, self.failures, self.drift):
+            gauge.keep(sources)
 
     def _counter(self, name: str, words: str, *labels: str) -> Counter:
         return Counter(f"watcher_{name}", words, labels, registry=self.registry)
