@@ -17,13 +17,15 @@ from tests.servers import FakeClock, Site, silence
 from watcher import telemetry
 from watcher.agenda import Agenda
 from watcher.channels import OPTIONS
-from watcher.config import host_of, parse
+from watcher.config import Config, host_of, parse
 from watcher.daemon import Daemon, Steady
 from watcher.errors import ConfigError, StoreError, StoreRefused
 from watcher.health import Health, State
 from watcher.model import CheckOutcome
+from watcher.rules import compile_rule
 from watcher.store import Lock, open_records
-from watcher.watch import Checked
+from watcher.watch import App, Checked
+from watcher.web import WebContext
 
 NOW = datetime(2026, 10, 5, 12, tzinfo=UTC)
 
@@ -241,6 +243,30 @@ async def test_a_source_that_left_the_config_while_it_was_visited_worries_nobody
         finally:
             daemon.stop()
             await asyncio.wait_for(life, 20)
+
+
+@pytest.mark.parametrize("kind", ["visits", "pages"])
+def test_rules_put_in_force_while_others_are_being_learnt_stay_in_force(tmp_path, kind):
+    """A reload comes on the event loop's thread; budgets are learnt on the store's."""
+    old, new = (compile_rule("r", min_upvotes=votes, budget=3.0) for votes in (5, 50))
+    with open_records(tmp_path / "w.db", create=True, migrate=True) as records:
+        if kind == "visits":
+            app = App(store=None, fetcher=None, rules=[old])
+            judging, reload = app.learnt, lambda: app.use_rules([new])
+        else:
+            context = WebContext(config=Config(), store=None, rules=[old], clock=FakeClock(NOW))
+            judging, reload = context.learnt, lambda: context.use(Config(), [new])
+        asked = []
+
+        def meanwhile(statement):
+            if "budget:r:" in statement and not asked:
+                asked.append(statement)
+                reload()
+
+        records.conn.set_trace_callback(meanwhile)
+        assert judging(records, NOW)[1][0].min_upvotes == 5
+        assert asked
+        assert judging(records, NOW)[1][0].min_upvotes == 50
 
 
 def raised_or_given(value):

@@ -706,6 +706,8 @@ class Daemon:
                 log.warning("config_warned", warning=f"{part} is in force after a restart")
             self.config = self.care.config = config
             self.heartbeat.use(config)
+            # Before the rules: the store's thread may be about to ask who hears of them.
+            self.app.plan = plan_of(config)
             self.app.use_rules(rules)
             self.app.zone = config.watcher.timezone
             self.app.alert = Alert(after=config.alert.after, hours=config.alert.hours)
@@ -715,7 +717,6 @@ class Daemon:
             self.app.memos.expect(len(agenda))
             self._forget_gone()
             self._work.set()
-            self.app.plan = plan_of(config)
             if self._front is not None:
                 self._front.use(config, rules, readers)
             await self._follow_addresses()

@@ -103,20 +103,19 @@ class App:
         self.context = context_of(self.rules)
         self.matches = Matches()
         self.memory = {}  # a visit under way keeps its own
-        self._learnt = ()
 
     def learnt(self, records: Records, now: datetime) -> tuple[growth.Baseline, tuple[Rule, ...]]:
         """The baseline of this week and the rules as their budgets have them today."""
         at = to_unix(now)
-        key = (growth.monday(at), learning.midnight(now, self.zone))
-        if not self._learnt or self._learnt[0] != key:
+        # On the store's thread: other rules may be put in force while these are being learnt.
+        rules, learnt = self.rules, self._learnt
+        key = (growth.monday(at), learning.midnight(now, self.zone), rules)
+        if not learnt or learnt[0] != key:
             baseline = learning.baseline_at(records, at)
-            rules = learning.rules_at(
-                records, self.rules, now=now, zone=self.zone, baseline=baseline
-            )
-            self._learnt = (key, baseline, rules)
+            judged = learning.rules_at(records, rules, now=now, zone=self.zone, baseline=baseline)
+            learnt = self._learnt = (key, baseline, judged)
             log.info("baseline_learnt", before=from_unix(key[0]).isoformat())
-        return self._learnt[1], self._learnt[2]
+        return learnt[1], learnt[2]
 
 
 class UnderWay:

@@ -130,7 +130,6 @@ class WebContext:
         """Put another config in force; where it listens stays as it is."""
         self.config = config
         self.rules = tuple(rules)
-        self._kept = None
 
     @property
     def zone(self) -> ZoneInfo:
@@ -163,14 +162,16 @@ class WebContext:
         Only reads: what the checks have learnt is found in the records; else it is worked out
         here and remembered until the next Monday or midnight.
         """
-        key = (growth.monday(to_unix(now)), learning.midnight(now, self.zone))
-        if self._kept is None or self._kept[0] != key:
+        # On the store's thread: other rules may be put in force while these are worked out.
+        rules, kept = self.rules, self._kept
+        key = (growth.monday(to_unix(now)), learning.midnight(now, self.zone), rules)
+        if kept is None or kept[0] != key:
             baseline = learning.baseline_at(records, key[0], keep=False)
-            rules = learning.rules_at(
-                records, self.rules, now=now, zone=self.zone, baseline=baseline, keep=False
+            judged = learning.rules_at(
+                records, rules, now=now, zone=self.zone, baseline=baseline, keep=False
             )
-            self._kept = (key, baseline, rules)
-        return self._kept[1], self._kept[2]
+            kept = self._kept = (key, baseline, judged)
+        return kept[1], kept[2]
 
 
 def health_of(records: Records, config: Config, now: datetime) -> Report:
