@@ -7,6 +7,7 @@ import resource
 import sqlite3
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 
 from tests import lives, pages
@@ -500,6 +501,24 @@ async def test_with_every_channel_disabled_the_watcher_is_not_well(tmp_path):
             note = await store.read(lambda r: r.care.note("pulse"))
             assert f"channel {name} is disabled" in note
         assert "nobody is told anything" in note
+
+
+async def test_a_disabled_channel_worries_nobody_once_it_has_left_the_config(tmp_path):
+    text = '[channel.a]\ntype = "console"\n[channel.b]\ntype = "console"\n'
+    async with cared(tmp_path, text) as keeping:
+        store = keeping.app.store
+        await store.write(lambda r: r.standing.meet(("a", "b"), NOW))
+        await store.write(lambda r: r.standing.disable("a", NOW, why="410"))
+        both = keeping.config
+        for config, worried in (
+            (both, True),
+            (msgspec.structs.replace(both, channels=both.channels[1:]), False),
+            (both, True),
+        ):
+            keeping.config = config
+            keeping.clock.advance(60)
+            await keeping._pulse()
+            assert any("channel a" in p for p in keeping.health.report(NOW).problems) is worried
 
 
 async def test_a_channel_that_a_person_has_switched_off_hears_nothing_either(tmp_path):

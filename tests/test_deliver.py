@@ -709,6 +709,23 @@ async def test_the_metrics_show_what_waits_and_what_was_given_up(post):
         assert value("watcher_messages_total", {"channel": "me", "state": "dead"}) == 1
 
 
+async def test_a_channel_that_left_the_config_raises_no_alarm(post):
+    metrics = Metrics()
+    async with post(Obedient("me"), Obedient("gone", GONE), metrics=metrics) as here:
+        await here.tell(1)
+        here.clock.advance(10)
+        await here.deliverer.deliver_due()
+        value = metrics.registry.get_sample_value
+        for names, disabled, oldest in ((("me", "gone"), 1, 70), (("me",), 0, 0)):
+            base = plan(*names)
+            await here.deliverer.use(base, {n: here.channels[n] for n in names}, DeliverySettings())
+            here.deliverer._measured = -60.0
+            await here.deliverer._measure(here.clock.now() + seconds(60))
+            assert value("watcher_channel_disabled", {"channel": "gone"}) == disabled
+            assert value("watcher_outbox_oldest_age_seconds") == oldest
+            assert value("watcher_messages_waiting", {"channel": "gone"}) == 1
+
+
 async def test_a_fault_of_ours_pauses_one_channel_and_no_other_and_delays_no_stop(post):
     asked = []
 

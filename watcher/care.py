@@ -243,9 +243,10 @@ class Care:
             return
         now = self._clock.now()
         states = await self._app.store.read(lambda r: r.standing.all())
+        configured = {channel.name for channel in self.config.channels}
         for state in states:
             line = None
-            if state.disabled and not state.by_hand:
+            if state.disabled and not state.by_hand and state.name in configured:
                 line = f"channel {state.name} is disabled: {state.disabled_why or 'it failed'}"
             self._health.worry(f"channel {state.name}", line)
         self._health.mute(self._unheard(states))

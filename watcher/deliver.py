@@ -394,8 +394,14 @@ class Deliverer:
         for state in states:
             self._metrics.waiting.labels(state.name).set(per_channel.get(state.name, 0))
             self._metrics.dead.labels(state.name).set(dead.get(state.name, 0))
-            self._metrics.disabled.labels(state.name).set(state.disabled)
-        ages = [(now - part.oldest).total_seconds() for part in waiting]
+            # What is owed to a channel that left the config is kept, and alarms nobody.
+            orphaned = state.name not in self._plan.outlets
+            self._metrics.disabled.labels(state.name).set(state.disabled and not orphaned)
+        ages = [
+            (now - part.oldest).total_seconds()
+            for part in waiting
+            if part.channel in self._plan.outlets
+        ]
         self._metrics.oldest.set(max(0.0, *ages) if ages else 0.0)
 
     def _idle(self) -> list[str]:
