@@ -6,10 +6,12 @@ from datetime import UTC, datetime
 import aiohttp
 import pytest
 
-from tests import lives
+from tests import lives, makers
 from watcher.channels import OPTIONS
 from watcher.config import parse
 from watcher.daemon import Daemon, _followed
+from watcher.model import MessageState
+from watcher.wants import Wishes, handle_of
 
 TABLES = """
 [web]
@@ -74,6 +76,29 @@ async def test_pages_and_links_follow_a_reload(life, tmp_path):
     assert daemon._front._readers is None
     assert (await page_of(daemon, "/subscribe"))[0] == 404
     await daemon._hold_round()
+
+
+async def test_who_has_left_gets_nothing_more_through_an_earlier_channel_either(life, tmp_path):
+    daemon, found, site = life
+    both = text(site, channel="post", subscribe="post")
+    found.append(config(tmp_path, both + TABLES[TABLES.index("[channel") :].format(channel="mail")))
+    await daemon.reload()
+    now = datetime.now(UTC)
+
+    def owe(r):
+        who = r.people.ask(
+            "ada@example.org", Wishes(), handle=handle_of(b"1" * 9), nonce="", now=now
+        )
+        r.people.leave(who, now)
+        digest = makers.digest_of(makers.event())
+        r.people.share("mail", "s:2026-11-21:x", digest, recipients=["ada@example.org"], now=now)
+
+    await daemon.app.store.write(owe)
+    daemon.deliverer.wake()
+    async with asyncio.timeout(10):
+        while not (lines := await daemon.app.store.read(lambda r: r.outbox.lines()))[0].error:
+            await asyncio.sleep(0.05)
+    assert (lines[0].state, lines[0].error) == (MessageState.CANCELLED, "they have unsubscribed")
 
 
 async def test_a_reload_that_would_leave_subscribers_without_a_channel_is_refused(life, tmp_path):

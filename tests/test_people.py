@@ -415,7 +415,7 @@ def _live(steps, need, query):
 # --- just before sending ------------------------------------------------------------------
 
 TOKENS = Tokens(b"k" * 32)
-READERS = Readers("mail", TOKENS, "https://p.example.org")
+READERS = Readers(TOKENS, "https://p.example.org")
 
 
 async def claim(house):

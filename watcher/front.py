@@ -34,7 +34,7 @@ class Front:
         if settings.subscribe is None:
             return None
         tokens = await keys_of(self._context, config)
-        return Readers(settings.subscribe, tokens, settings.public_url)
+        return Readers(tokens, settings.public_url)
 
     def use(self, config: Config, rules: tuple[Rule, ...], readers: Readers | None) -> None:
         """Follow a config from now on; ``readers`` are those of the config."""

@@ -247,12 +247,11 @@ def _digest(
 class Readers:
     """What delivering needs to know of subscribers; runs inside its transactions.
 
-    ``channel`` is the channel of ``[web] subscribe``. Messages of others, and those to the
-    recipients that the config names, pass as they are.
+    Messages to the recipients that the config names pass as they are. Which channel they subscribe
+    to now is no matter: what still waits on an earlier one is theirs, too.
     """
 
-    def __init__(self, channel: str | None, tokens: Tokens, public_url: str | None) -> None:
-        self._channel = channel
+    def __init__(self, tokens: Tokens, public_url: str | None) -> None:
         self._tokens = tokens
         self._public = public_url
 
@@ -262,7 +261,7 @@ class Readers:
         For ``deliver.Surroundings``. Asked in the transaction that claims it: a mute or an
         unsubscribe counts until then.
         """
-        if claimed.channel != self._channel or not claimed.batch.startswith(SHARED_PREFIX):
+        if not claimed.batch.startswith(SHARED_PREFIX):
             return claimed
         person = records.people.by_address(claimed.recipient)
         why = why_unwanted(person)

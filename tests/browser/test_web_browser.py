@@ -107,7 +107,7 @@ async def test_someone_subscribes_gets_a_digest_mutes_and_leaves_by_one_click(pa
         browsing(base) as page,
     ):
         server.mode = Mode.NO_STARTTLS
-        readers = Readers("mail", await keys_of(context), base)
+        readers = Readers(await keys_of(context), base)
         channels = open_channels(context.config)
         post = Post(server, context, channels, readers)
         await _subscribe(page, base)
