@@ -461,6 +461,22 @@ def test_quiet_hours_that_were_dropped_let_alerts_leave_at_once(records):
     assert records.outbox.due() == {"me": NOW + minutes(1)}
 
 
+def test_a_notice_before_its_first_attempt_ignores_quiet_hours_at_a_reload_too(records):
+    night = Hours(start=time(0), end=time(23))
+    base = with_outlet(MORNING, "me", quiet_hours=night)
+    base = msgspec.structs.replace(base, operators=("me",), first_wait=minutes(1))
+    with records.transaction():
+        owed.give_notice(
+            records, base, EventType.SOURCE_FAILING, subject="s", reason="blind", since=NOW, now=NOW
+        )
+    replan(records, base)
+    (line,) = records.outbox.lines()
+    assert line.due_at == NOW + minutes(1)
+    tell(records, base, 1)
+    replan(records, base)
+    assert records.outbox.lines()[0].due_at > NOW + hours(1)
+
+
 def test_a_new_recipient_hears_what_open_batches_say_and_nothing_that_has_left(records):
     one = with_outlet(DAILY, "me", digest=time(8), timezone=BERLIN, to=("a@example.org",))
     tell(records, one, 1)

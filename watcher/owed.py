@@ -270,7 +270,10 @@ def _replan_batch(records: Records, plan: Plan, batch: Batch, now: datetime) -> 
         _move(records, plan, batch, now)
         return
     if day is None:
-        due_at = quiet_until(options, now) or min(batch.due_at, now + plan.first_wait)
+        until = quiet_until(options, now)
+        if until is not None and records.outbox.is_notice(batch.channel, batch.batch):
+            until = None
+        due_at = until or min(batch.due_at, now + plan.first_wait)
     else:
         due_at = instant_of(day, options.digest or USUAL_HOUR, options.zone) + plan.first_wait
     if max(due_at, now) != batch.due_at:

@@ -314,11 +314,12 @@ class Outbox(Ledger):
         if not state.muted(now) or state.muted_until is None:
             return None
         spared = row["words"] and decode_words(row["words"]).letter
-        if spared or self._is_notice(row["channel"], row["batch"]):
+        if spared or self.is_notice(row["channel"], row["batch"]):
             return None
         return f"the channel is muted until {state.muted_until:%Y-%m-%d %H:%M} UTC"
 
-    def _is_notice(self, channel: str, batch: str) -> bool:
+    def is_notice(self, channel: str, batch: str) -> bool:
+        """Whether a batch tells something about the watcher itself."""
         return (
             self._conn.execute(
                 "select 1 from deliveries d join events e on e.cursor = d.event"
