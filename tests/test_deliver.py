@@ -709,6 +709,29 @@ async def test_the_metrics_show_what_waits_and_what_was_given_up(post):
         assert value("watcher_messages_total", {"channel": "me", "state": "dead"}) == 1
 
 
+async def test_a_channel_may_leave_the_config_while_a_message_of_it_is_claimed(post):
+    release = threading.Event()
+    async with post(Obedient("me"), Obedient("gone")) as here:
+        await here.tell(1)
+        busy = asyncio.ensure_future(here.store.write(lambda _: release.wait(5)))
+        claiming = asyncio.ensure_future(here.deliverer._claim("gone"))
+        await asyncio.sleep(0)  # it is asked for, and the store has no time for it yet
+        here.deliverer._plan, here.deliverer._channels = plan("me"), {"me": here.channels["me"]}
+        release.set()
+        await busy
+        assert (await claiming).channel == "gone"
+
+
+async def test_a_channel_may_leave_the_config_while_its_connection_is_closed(post):
+    idle = Obedient("gone")
+    async with post(Obedient("me"), idle) as here, asyncio.TaskGroup() as group:
+        here.deliverer._used["gone"] = -60.0
+        await here.deliverer._start_due(group)
+        # Nothing else ran in between: its end is begun after the reload.
+        here.deliverer._plan, here.deliverer._channels = plan("me"), {"me": here.channels["me"]}
+    assert idle.closed == 1
+
+
 async def test_a_channel_that_left_the_config_raises_no_alarm(post):
     metrics = Metrics()
     async with post(Obedient("me"), Obedient("gone", GONE), metrics=metrics) as here:

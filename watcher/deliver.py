@@ -193,7 +193,7 @@ class Deliverer:
                 group.create_task(self._work(name))
         for name in self._idle():
             self._busy.add(name)
-            group.create_task(self._hang_up(name))
+            group.create_task(self._hang_up(name, self._channels[name]))
         return min((at for at in times.values() if at > now), default=None)
 
     async def _due_times(self) -> dict[str, datetime]:
@@ -295,14 +295,17 @@ class Deliverer:
 
     async def _claim(self, name: str) -> Claimed | None:
         """Take the next message; its batch is composed and closed in the same transaction."""
-        now = self._clock.now()
+        # The plan that has the channel: another one may be in force before the store gets to it.
+        now, plan = self._clock.now(), self._plan
         deadline = timedelta(seconds=self._channels[name].deadline + 2 * _LEEWAY)
         lease = max(self._settings.lease, deadline)
-        return await self._store.write(lambda r: self._take(r, name, now, lease))
+        return await self._store.write(lambda r: self._take(r, plan, name, now, lease))
 
-    def _take(self, records: Records, name: str, now: datetime, lease: timedelta) -> Claimed | None:
+    def _take(
+        self, records: Records, plan: Plan, name: str, now: datetime, lease: timedelta
+    ) -> Claimed | None:
         """The next message that is still wanted, as its reader wants it; on the store's thread."""
-        plan, around = self._plan, self._around
+        around = self._around
         while True:
             claimed = records.outbox.claim(
                 name,
@@ -412,11 +415,12 @@ class Deliverer:
             del self._used[name]
         return [name for name in names if name in self._channels and name not in self._busy]
 
-    async def _hang_up(self, name: str) -> None:
+    async def _hang_up(self, name: str, channel: Channel) -> None:
         try:
-            await _close([self._channels[name]])
+            await _close([channel])
         finally:
             self._busy.discard(name)
+            await _close(self._retired.pop(name, []))
 
 
 def _announce(claimed: Claimed) -> None:
