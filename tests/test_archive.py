@@ -124,6 +124,33 @@ def test_putting_is_quick_and_waits_for_no_disk(tmp_path):
     assert len(list(archive.pages())) == 50
 
 
+def test_what_a_visit_puts_while_or_after_a_reload_closes_is_kept_and_leaves_nothing_open(tmp_path):
+    def threads():
+        return [thread for thread in threading.enumerate() if thread.name == "archive"]
+
+    def files():
+        links = [link for link in Path("/proc/self/fd").iterdir() if link.is_symlink()]
+        return [link for link in links if str(tmp_path) in str(link.readlink())]
+
+    before = len(threads())
+    for turn in range(50):
+        archive = archive_in(tmp_path)
+        bodies = [b"%d %d" % (turn, number) for number in range(4)]
+        putting = threading.Thread(
+            target=lambda a=archive, b=bodies: [a.put(page_of(x)) for x in b]
+        )
+        putting.start()
+        time.sleep(turn * 2e-5)
+        archive.close()
+        putting.join()
+        name = archive.put(page_of(b"late %d" % turn))
+        for body in (*bodies, b"late %d" % turn):
+            assert archive.read(name_of(body))[0] == body
+        assert archive.put(page_of(b"late %d" % turn)) == name
+    assert len(threads()) == before
+    assert files() == []
+
+
 def test_an_unknown_or_ambiguous_name_is_said(tmp_path):
     archive = archive_in(tmp_path)
     with pytest.raises(UnknownName, match="no page begins"):

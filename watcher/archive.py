@@ -105,6 +105,7 @@ class Archive:
         self._spooled: set[str] = set()
         self._size: int | None = None
         self._thread: threading.Thread | None = None
+        self._closed = False
         self._lock = threading.Lock()
         self._told = False
 
@@ -123,24 +124,29 @@ class Archive:
             charset=page.charset,
         )
         with self._lock:
-            waits = self._waiting <= IN_MEMORY
+            closed = self._closed
+            waits = not closed and self._waiting <= IN_MEMORY
             if waits:
                 self._waiting += len(page.body)
-            if self._thread is None:
+                self._queue.put((name, page.body, label))
+            if self._thread is None and not closed:
                 self._thread = threading.Thread(target=self._serve, name="archive", daemon=True)
                 self._thread.start()
-        if waits:
-            self._queue.put((name, page.body, label))
-        else:
+        if closed:  # of a visit that was under way
+            self._compress(name, page.body, label)
+        elif not waits:
             self._keep_page(name, page.body, label)
         return name
 
     def close(self) -> None:
-        """Write what waits; what is spooled is compressed by the next one."""
-        if self._thread is not None:
+        """Write what waits; what is spooled is compressed by the next one. What comes later is
+        kept without leaving anything open."""
+        with self._lock:
+            self._closed = True
+            thread, self._thread = self._thread, None
+        if thread is not None:
             self._queue.put(None)
-            self._thread.join(timeout=5)
-            self._thread = None
+            thread.join(timeout=5)
         self._spool.close()
 
     def _serve(self) -> None:
@@ -173,19 +179,20 @@ class Archive:
     def _compress_one(self) -> bool:
         """Turn one spooled page into zstd; False when there is none, or no room for it."""
         record = self._spool.first()
-        if record is None:
+        if record is None or not self._compress(*record):
             return False
-        name, body, label = record
+        self._add(-self._spool.drop_first())
+        self._spooled.discard(record[0])
+        return True
+
+    def _compress(self, name: str, body: bytes, label: Label) -> bool:
+        """Write a page as zstd, unless it is there; False when there is no room for it."""
         # What is not what the site said it was stays as it came: that may be the very fault.
         with contextlib.suppress(FetchError):
             body = unpack(_page(body, label)).body
             label = msgspec.structs.replace(label, encoding="", charset="")
         packed = zstandard.ZstdCompressor(level=LEVEL, write_checksum=True).compress(body)
-        if not self._path(name).exists() and not self._write(self._path(name), packed, label):
-            return False
-        self._add(-self._spool.drop_first())
-        self._spooled.discard(name)
-        return True
+        return self._path(name).exists() or self._write(self._path(name), packed, label)
 
     def _write(self, path: Path, body: bytes, label: Label) -> bool:
         part = path.with_name(f".{path.name}.{os.getpid()}")
