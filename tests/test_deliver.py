@@ -13,7 +13,9 @@ import pytest
 from tests.makers import NOW
 from tests.postbox import Obedient, Post, outlet, papers_of, plan, tell, with_outlet
 from tests.servers import FakeClock
+from watcher import owed
 from watcher.config.settings import RETRY, DeliverySettings
+from watcher.config.values import Hours
 from watcher.deliver import Report
 from watcher.errors import SendError, StoreError, StoreRefused
 from watcher.fetch import SystemClock
@@ -847,3 +849,62 @@ async def test_every_channel_of_an_older_config_is_closed(post):
         assert (first.closed, second.closed) == (0, 0)
         await here.deliverer._work("me")
         assert (first.closed, second.closed, third.closed) == (1, 1, 0)
+
+
+# --- quiet hours ---------------------------------------------------------------------------
+
+
+def at_night(*channels):
+    """Quiet hours that begin a minute from now and last four hours."""
+    begin = NOW + seconds(60)
+    night = Hours(start=begin.time(), end=(begin + hours(4)).time())
+    return with_outlet(plan(*channels), "me", quiet_hours=night, timezone=ZoneInfo("UTC"))
+
+
+async def test_an_alert_that_failed_waits_for_the_end_of_the_quiet_hours(post):
+    channel = Obedient("me", *([DOWN] * 3))
+    async with post(channel, base=at_night("me")) as here:
+        await here.tell(1)
+        assert await here.deliverer.deliver_due() == Report(failed=1)
+        here.clock.advance(120)
+        assert await here.deliverer.deliver_due() == Report()
+        assert await here.next_due() == NOW + seconds(60) + hours(4)
+        await here.live(NOW + hours(24))
+        assert channel.papers == ["Paper number 1"]
+        assert len(channel.tried) == 4
+        (line,) = await here.lines()
+        assert line.promised_at == NOW
+
+
+async def test_what_was_overdue_waits_and_what_is_asked_for_by_hand_does_not(post):
+    channel = Obedient("me", UNFIT)
+    async with post(channel, base=at_night("me")) as here:
+        await here.tell(1)
+        await here.deliverer.deliver_due()
+        await here.tell(2)
+        here.clock.advance(600)
+        assert await here.deliverer.deliver_due() == Report()
+        (dead,) = await here.lines(state=MessageState.DEAD)
+        now = here.clock.now()
+        await here.store.write(lambda r: r.outbox.resend(dead.key, now))
+        assert await here.deliverer.deliver_due() == Report(sent=1)
+
+
+async def test_a_notice_that_failed_comes_in_quiet_hours(post):
+    base = msgspec.structs.replace(at_night("me"), operators=("me",))
+    channel = Obedient("me", DOWN)
+    async with post(channel, base=base) as here:
+        await here.store.write(
+            lambda r: owed.give_notice(
+                r,
+                base,
+                EventType.SOURCE_FAILING,
+                subject="trending",
+                reason="trending fails",
+                since=NOW,
+                now=NOW,
+            )
+        )
+        assert await here.deliverer.deliver_due() == Report(failed=1)
+        here.clock.advance(120)
+        assert await here.deliverer.deliver_due() == Report(sent=1)

@@ -25,7 +25,7 @@ from watcher.fetch import Clock, SystemClock
 from watcher.model import EventType, Message, MessageState, Value
 from watcher.outcome import Outcome, Recorded, record
 from watcher.owed import Footer, Plan
-from watcher.schedule import digest_day
+from watcher.schedule import digest_day, quiet_until
 from watcher.store import Records, Store
 from watcher.store.ledger import Claimed
 from watcher.telemetry import Metrics, log
@@ -305,12 +305,13 @@ class Deliverer:
         self, records: Records, plan: Plan, name: str, now: datetime, lease: timedelta
     ) -> Claimed | None:
         """The next message that is still wanted, as its reader wants it; on the store's thread."""
-        around = self._around
+        around, quiet = self._around, quiet_until(plan.outlets[name].options, now)
         while True:
             claimed = records.outbox.claim(
                 name,
                 now,
                 lease=lease,
+                quiet=quiet,
                 compose=lambda batch: owed.words_of(records, plan, batch, now, around.footer),
             )
             if claimed is None:

@@ -178,7 +178,7 @@ class ChannelOptions(Value, frozen=True, kw_only=True):
     quiet_hours: Annotated[
         Hours | None,
         kinds.QUIET_HOURS,
-        "hours in which nothing is sent but notices; what comes up waits",
+        "hours in which no alert is sent, not even again after a failure; what comes up waits",
     ] = None
     max_papers: Annotated[
         int, whole(1, 1000), "papers in one message; the rest is counted and linked"

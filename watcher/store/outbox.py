@@ -281,17 +281,25 @@ class Outbox(Ledger):
         *,
         lease: timedelta,
         compose: Compose,
+        quiet: datetime | None = None,
     ) -> Claimed | None:
         """Take the oldest due message of a channel for as long as the lease; None if there is none.
 
         One at a time, and only when the last was recorded: so that no more is claimed than can
         be sent within the lease, and a mute or an unsubscribe counts until just before sending.
-        What a mute removes ends as cancelled.
+        What a mute removes ends as cancelled. ``quiet`` is when the channel's quiet hours end, in
+        which it is: until then alerts wait, those too that failed before.
         """
         state = self._standing.get(channel)
         if state is None or state.disabled or state.resting(now):
             return None
         while (row := self._oldest_due(channel, now)) is not None:
+            if quiet is not None and self._waits_for_dawn(row):
+                self._conn.execute(
+                    "update messages set due_at = ?, leased = 0 where key = ?",
+                    (to_text(quiet), row["key"]),
+                )
+                continue
             own = decode_words(row["words"]) if row["words"] else None
             why = self._muted(row, state, now)
             if why is None:
@@ -309,6 +317,12 @@ class Outbox(Ledger):
             (channel, to_text(now)),
         ).fetchone()
         return None if row is None else dict(zip(_ROW.split(", "), row, strict=True))
+
+    def _waits_for_dawn(self, row: Mapping[str, Any]) -> bool:
+        """Whether it is an alert that nobody has asked for by hand (``resend``)."""
+        by_itself = row["attempts"] > 0 or row["due_at"] == row["promised_at"]
+        is_alert = row["batch"].startswith("i:")
+        return is_alert and by_itself and not self.is_notice(row["channel"], row["batch"])
 
     def _muted(self, row: Mapping[str, Any], state: ChannelState, now: datetime) -> str | None:
         if not state.muted(now) or state.muted_until is None:
@@ -458,4 +472,4 @@ class Outbox(Ledger):
 _ROUTED = "(batch glob 'd:*' or batch glob 'i:*')"
 """Batches that go to the recipients of the config: digests and alerts."""
 _LEFT = "no longer a recipient of this channel"
-_ROW = "key, channel, batch, recipient, promised_at, attempts, first_failed_at, words"
+_ROW = "key, channel, batch, recipient, promised_at, due_at, attempts, first_failed_at, words"
