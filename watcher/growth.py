@@ -321,19 +321,14 @@ class Signals(Value, frozen=True, kw_only=True):
 
     age_h: float | None = None
     """Hours since listing; None without a listing."""
-    age_exact: bool = False
     upvotes: int | None = None
     """The highest of the last hour over all sources, else the latest known."""
     gain_day: int | None = None
     """Votes gained in the last 24 hours; since the listing for a younger paper."""
-    rate: float | None = None
-    """Votes per hour over the last three hours, since the listing for a younger paper."""
     multiplier: float | None = None
     """Times the usual count for papers of its age."""
     lower_bound: float | None = None
     """Surely at least so many times the usual count (5 % lower bound of the multiplier)."""
-    percentile: float | None = None
-    """Share of the cards below it on the ranked page where it was last seen, 0 to 1."""
     entered_top: int | None = None
     """Its rank in the trending top ten, when it came there from below the top ten."""
 
@@ -356,15 +351,12 @@ def signals(
         expected = baseline.expected(oldest_s / HOUR)
     return Signals(
         age_h=None if age_s is None else age_s / HOUR,
-        age_exact=history.listed_exact,
         upvotes=upvotes,
-        gain_day=_gain(history, now, span=DAY, upvotes=upvotes),
-        rate=_rate(history, now, upvotes),
+        gain_day=_gain(history, now, upvotes),
         multiplier=None if expected is None or upvotes is None else upvotes / expected,
         lower_bound=None
         if expected is None or upvotes is None
         else lower_bound(upvotes, expected, baseline.shape),
-        percentile=_percentile(history, now),
         entered_top=_entered_top(history, now, trending) if trending else None,
     )
 
@@ -410,31 +402,14 @@ def count_at(looks: Sequence[Look], at: int) -> int | None:
     return best
 
 
-def _gain(history: History, now: int, *, span: int, upvotes: int | None) -> int | None:
+def _gain(history: History, now: int, upvotes: int | None) -> int | None:
     if upvotes is None:
         return None
-    then = held_at(history.looks, now - span)
+    then = held_at(history.looks, now - DAY)
     if then is None:
-        young = history.listed_at is not None and 0 <= now - history.listed_at <= span
+        young = history.listed_at is not None and 0 <= now - history.listed_at <= DAY
         then = 0 if young else None
     return None if then is None else upvotes - then
-
-
-def _rate(history: History, now: int, upvotes: int | None) -> float | None:
-    span = 3 * HOUR
-    gain = _gain(history, now, span=span, upvotes=upvotes)
-    if gain is None:
-        return None
-    if history.listed_at is not None and count_at(history.looks, now - span) is None:
-        span = max(now - history.listed_at, _BIN)
-    return gain * HOUR / span
-
-
-def _percentile(history: History, now: int) -> float | None:
-    for place in reversed(history.places):
-        if place.at <= now:
-            return 1 - place.rank / place.page_size if place.page_size else None
-    return None
 
 
 def keeps_its_top(before: Sequence[int], now: Collection[int]) -> bool:
