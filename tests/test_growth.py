@@ -134,6 +134,18 @@ def test_looks_before_the_listing_or_after_the_seven_days_teach_nothing() -> Non
     assert growth.learn([(listed, looks)], NOW) is PRIOR
 
 
+def test_a_count_that_stood_still_is_known_all_the_time_one_that_moved_near_its_looks() -> None:
+    listed = NOW - 8 * DAY
+
+    def weight(*looks: tuple[int, int]) -> float:
+        series = [(listed, tuple((listed + h * HOUR, v) for h, v in looks))]
+        return growth.sums_by_age(series, [75.0], NOW)[0].papers
+
+    assert weight((0, 0), (1, 50), (150, 50)) == 1.0
+    assert weight((0, 50), (1, 0), (150, 50)) == 0.0
+    assert weight((0, 50), (1, 0), (76, 50)) > 0.9
+
+
 def test_the_wilson_hilferty_bound_is_within_one_percent_of_the_gamma_quantile() -> None:
     # 5 % quantiles of Gamma(k, 1) from tables of chi square with 2k degrees of freedom.
     for k, exact in ((5, 1.9701), (10, 5.4254), (25, 17.3821), (50, 38.9647)):

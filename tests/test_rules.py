@@ -238,6 +238,14 @@ def test_older_than_may_use_publication_or_first_sight_when_there_is_no_listing(
     assert kinds(rule, young) == []  # a listing, when there is one, is what counts
 
 
+def test_a_query_for_older_papers_may_use_the_first_sight_when_there_is_no_listing():
+    older = compile_rule("r", query="age:>30h", events=[NEW])
+    younger = compile_rule("r", query="age:<30h", events=[NEW])
+    assert kinds(older, subject(5, age_h=None, seen_h=31.0)) == [NEW]
+    assert kinds(older, subject(5, age_h=None, seen_h=29.0)) == []
+    assert kinds(younger, subject(5, age_h=None, seen_h=29.0)) == []  # unknown, not young
+
+
 def test_an_unknown_gain_never_fires():
     rule = compile_rule("r", events=[RESURGING])
     assert kinds(rule, subject(900, age_h=100.0, seen_h=1.0)) == []
@@ -496,6 +504,13 @@ def test_what_is_beyond_the_budget_of_the_day_overflows_the_strongest_first():
     assert [d.overflow for d in tell(rule, *papers, told_today={"r": 1})] == [False, *[True] * 3]
     known = tell(rule, *papers, first_looks=frozenset({("r", "daily")}))
     assert not any(d.overflow for d in known)
+
+
+def test_without_a_listing_the_one_with_more_votes_is_the_stronger():
+    rule = compile_rule("r", budget=1, events=[NEW])
+    papers = [subject(v, age_h=None, key=f"2699.{v:05}") for v in (3, 40, 9)]
+    told = [(d.paper, d.strength, d.overflow) for d in tell(rule, *papers)]
+    assert told == [(40, 2.0, False), (9, 0.45, True), (3, 0.15, True)]
 
 
 def test_a_budget_sets_the_thresholds_that_had_told_about_so_many_a_day():
