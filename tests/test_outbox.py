@@ -272,6 +272,12 @@ def test_what_is_owed_while_a_digest_is_overdue_leaves_with_it(records):
     assert claimed.words.digest.late
 
 
+def test_a_channel_is_met_when_it_is_first_owed_something(records):
+    base = plan("fresh")
+    tell(records, base, 1)
+    assert [told(c) for c in sent(records, base, channel="fresh")] == [["1"]]
+
+
 # --- how a channel stands ------------------------------------------------------------------
 
 
@@ -299,6 +305,17 @@ def test_a_muted_channel_drops_papers_and_still_hears_notices_and_letters(record
     ]
     (dropped,) = records.outbox.lines(state=MessageState.CANCELLED)
     assert dropped.error == "the channel is muted until 2026-11-21 12:00 UTC"
+
+
+def test_nothing_joins_a_digest_that_a_mute_has_dropped(records):
+    tell(records, DAILY, 1)
+    due = NOW + hours(24)
+    with records.transaction():
+        records.standing.mute("me", due + hours(1))
+    assert sent(records, DAILY, at=due) == []
+    tell(records, DAILY, 2, at=due + hours(2))
+    claims = sent(records, DAILY, at=due + hours(24))
+    assert [(c.batch, told(c)) for c in claims] == [("d:2026-11-23", ["2"])]
 
 
 def test_what_a_mute_dropped_can_be_sent_again_by_a_person(records):
@@ -423,6 +440,17 @@ def test_a_later_hour_moves_the_open_digest(records):
     (line,) = records.outbox.lines()
     assert line.batch == "d:2026-11-22"
     assert line.due_at == line.promised_at == NOW + hours(34)
+
+
+def test_a_later_hour_of_one_channel_moves_the_digest_of_no_other(records):
+    both = msgspec.structs.replace(DAILY, wants={"alignment": ("me", "team")})
+    both = with_outlet(both, "team", digest=time(7), timezone=BERLIN)
+    tell(records, both, 1)
+    later = with_outlet(both, "me", digest=time(18), timezone=BERLIN)
+    replan(records, later, NOW + hours(4))
+    assert records.outbox.due() == {"me": NOW + hours(34), "team": NOW + hours(23)}
+    batches = [*records.outbox.open_batches("me"), *records.outbox.open_batches("team")]
+    assert [batch.due_at for batch in batches] == [NOW + hours(34), NOW + hours(23)]
 
 
 def test_an_hour_that_has_passed_today_lets_todays_digest_leave_at_once(records):
@@ -639,6 +667,27 @@ def test_after_downtime_one_quiet_note_stands_for_all_of_it(records):
     assert quiet_notes(records, NOW + hours(24 * 9 + 3)) == (0, [])
 
 
+def test_a_digest_accounts_for_the_time_since_the_one_before(records):
+    spans = []
+
+    def footer(_, since, until):
+        spans.append((since, until))
+        return ()
+
+    dues = [NOW + hours(24 * day) for day in (1, 2, 3)]
+    for number, due in enumerate(dues, 1):
+        tell(records, DAILY, number, at=due - hours(2))
+        with records.transaction():
+            claimed = records.outbox.claim(
+                "me",
+                due,
+                lease=LEASE,
+                compose=lambda batch, at=due: owed.words_of(records, DAILY, batch, at, footer),
+            )
+            records.outbox.sent(claimed.key, due)
+    assert spans == [(NOW - timedelta(days=30), dues[0]), *pairwise(dues)]
+
+
 def test_a_catch_up_digest_is_the_proof_of_life_too(records):
     tell(records, QUIET, 1)
     late = NOW + hours(24 * 9 + 2)
@@ -747,6 +796,30 @@ def test_a_notice_about_the_operators_channel_takes_another(records):
     alone = msgspec.structs.replace(MORNING, operators=("me",))
     assert notice(records, alone, "daily") is None
     assert [e.subject for e in records.events.after()] == ["me", "trending", "daily"]
+
+
+@pytest.mark.parametrize(
+    ("me", "hearer"),
+    [
+        ({}, "me"),
+        ({"enabled": False}, "team"),
+        ({"to": ()}, "team"),
+    ],
+)
+def test_a_notice_needs_a_channel_that_is_in_use(records, me, hearer):
+    base = msgspec.structs.replace(plan("me", "team"), operators=("gone", "me", "team"))
+    assert notice(records, with_outlet(base, "me", **me)) == hearer
+
+
+def test_a_notice_takes_a_channel_that_fails_only_when_every_one_does(records):
+    base = msgspec.structs.replace(plan("me", "team"), operators=("me", "team"))
+    with records.transaction():
+        records.standing.tell("me", "channel.disabled")
+    assert notice(records, base, "one") == "team"
+    assert notice(records, base, "me", EventType.CHANNEL_RECOVERED) == "me"
+    with records.transaction():
+        records.standing.tell("team", "channel.disabled")
+    assert notice(records, base, "two") == "me"
 
 
 # --- looking and keeping -------------------------------------------------------------------
