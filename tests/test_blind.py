@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from tests import pages
 from tests.servers import FakeClock, Site, page
-from watcher import accounting
+from watcher import accounting, growth
 from watcher.agenda import Agenda, Target
 from watcher.archive import Archive, Keeper
+from watcher.case import Subject
 from watcher.channels import OPTIONS
 from watcher.config import parse
 from watcher.config.secrets import SecretUrl
@@ -33,8 +34,9 @@ from watcher.gaps import (
     together,
 )
 from watcher.health import Health
+from watcher.hearing import Hearing, hear
 from watcher.heartbeat import Heartbeat
-from watcher.model import Change, CheckOutcome, EventType, PageKind
+from watcher.model import Change, CheckOutcome, EventType, History, Look, PageKind, Paper
 from watcher.rules import compile_rule
 from watcher.store import Check as StoredCheck
 from watcher.store import Store, open_records
@@ -498,6 +500,62 @@ async def test_what_a_missed_day_shows_is_told_late_and_what_was_seen_is_not(tmp
             **{fake.title: False for fake in last},
             **{fake.title: True for fake in missed},
         }
+
+
+RULE = compile_rule("any", events=[Change.NEW])
+DAY_SEEN = date(2026, 10, 6)
+
+
+class Looked:
+    """A ledger that knows nothing but that the rule has looked at the source and its day."""
+
+    def said(self, papers):
+        return ()
+
+    def pairs(self, source):
+        return {"any": (RULE.fingerprint, NOW)}
+
+    def keep_pair(self, *pair):
+        raise AssertionError("this is not a first look")
+
+
+@pytest.mark.parametrize(
+    ("listed", "exact", "ago", "now", "late"),
+    [
+        ("06 23:31", True, 0, "07 01:30", False),
+        ("06 23:30", True, 0, "07 01:30", False),
+        ("06 23:29", True, 0, "07 01:30", True),
+        ("06 23:29", True, 1, "07 01:30", False),  # it was seen before, and now satisfies the rule
+        ("07 02:00", False, 0, "07 02:00", False),  # it may have come at the end of its day
+        ("07 02:01", False, 0, "07 02:01", True),
+        (None, False, 0, "07 02:01", True),
+    ],
+)
+def test_a_paper_of_a_past_day_is_late_if_first_seen_two_hours_after_its_listing(
+    listed, exact, ago, now, late
+):
+    def unix(text):
+        return int(datetime.strptime(f"2026-10-{text} +0000", "%Y-%m-%d %H:%M %z").timestamp())
+
+    at, first = unix(now), unix(now) - ago
+    history = History(
+        listed_at=listed and unix(listed),
+        listed_exact=exact,
+        first_seen_at=first,
+        looks=(Look(at=at, source=1, upvotes=3),),
+    )
+    paper = Paper(row=1, title="Of that day", first_seen_at=datetime.fromtimestamp(first, UTC))
+    name = f"daily@{DAY_SEEN}"
+    hearing = Hearing(
+        target=Target(name=name, url="https://x.example/papers", family="daily", day=DAY_SEEN),
+        now=datetime.fromtimestamp(at, UTC),
+        midnight=NOW,
+        baseline=growth.PRIOR,
+        rules=(RULE,),
+    )
+    subject = Subject(paper=paper, key="k", source="daily", history=history)
+    (decision,) = hear(Looked(), hearing, [subject])
+    assert decision.late is late
 
 
 # --- the heartbeat ---------------------------------------------------------------------------
