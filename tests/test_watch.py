@@ -10,11 +10,14 @@ import pytest
 from tests import pages
 from tests.conftest import SHARED, needs_shared
 from tests.servers import FakeClock, Site, conditional, packed, page
+from tests.snapshots import card, snapshot
 from watcher import readers
 from watcher.agenda import Target
 from watcher.fetch import Fetcher, FetchOptions
 from watcher.model import Change, CheckOutcome, EventType, PageKind
+from watcher.record import remembered_subject
 from watcher.rules import compile_rule
+from watcher.store import Check as StoredCheck
 from watcher.store import Store, open_records
 from watcher.watch import App, check
 
@@ -161,6 +164,47 @@ async def test_ripening_ends_also_when_the_page_did_not_change(tmp_path):
             for h in (1, 2, 5, 7.5, 9)
         ]
         assert told == [0, 0, 0, 2, 0]
+
+
+def test_a_remembered_paper_is_as_unknown_as_its_own_source_left_it(tmp_path):
+    shows = {"daily": frozenset({"upvotes", "stars"}), "search": frozenset({"upvotes"})}
+    with open_records(tmp_path / "w.db", create=True) as records, records.transaction():
+        for hour, (name, shown) in enumerate(shows.items()):
+            source, at = records.sources.id_of(name, name, name), NOW + timedelta(hours=hour)
+            (met,) = records.papers.meet(source, snapshot(card(), at=at, shows=shown))
+            fills = dict.fromkeys(shown, 1)
+            records.sources.record_check(
+                StoredCheck(source=source, at=at, outcome=CheckOutcome.OK, fills=fills)
+            )
+        later = NOW + timedelta(hours=9)
+        for name in ("daily", "search", "trending"):
+            paper = remembered_subject(records, met.row, name, later)
+            assert paper.shows == shows.get(name, frozenset()), name
+
+
+async def test_the_next_visit_is_planned_by_the_failures_in_a_row_and_by_what_the_site_asks(
+    tmp_path,
+):
+    good, gone = page(pages.trending(pages.fakes(12))), page(b"", status=404)
+    busy = page(b"", status=503, headers={"Retry-After": "900"})
+    others = [f.but(id=f"2512.{n:05d}") for n, f in enumerate(pages.fakes(12, seed=9))]
+    asked = []
+
+    def next_due(_, failures, retry_after):
+        asked.append((failures, retry_after))
+        return NOW + timedelta(hours=len(asked))
+
+    clock = FakeClock(NOW)
+    site = Site([good, gone, gone, busy, page(pages.trending(others)), good])
+    async with site, app_on(tmp_path / "w.db", clock=clock) as app:
+        app.next_due = next_due
+        for _ in range(6):
+            ended = await check(app, target(site), clock.now())
+            state = await app.store.read(lambda r: r.sources.state("trending"))
+            assert state.next_due_at == ended.next_due_at == NOW + timedelta(hours=len(asked))
+            clock.advance(3600)
+    # A page that was put aside is asked for at the usual pace: it answers, after all.
+    assert asked == [(0, None), (1, None), (2, None), (3, 900.0), (0, None), (0, None)]
 
 
 async def test_a_lasting_failure_is_told_once_and_so_is_its_end(tmp_path):
