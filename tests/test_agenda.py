@@ -73,6 +73,8 @@ def test_a_daily_source_visits_its_past_days_at_a_falling_pace():
         ("https://x.org/papers/", "https://x.org/papers/date/2026-11-01"),
         ("https://x.org/api/daily_papers?limit=100",
          "https://x.org/api/daily_papers?limit=100&date=2026-11-01"),
+        ("https://x.org/api/daily_papers?date=2026-10-01", None),
+        ("https://x.org/api/daily_papers?sort=trending", None),
         ("https://x.org/papers/trending", None),
         ("https://x.org/papers?q=speech", None),
         ("https://x.org/papers/date/2026-10-01", None),
@@ -82,6 +84,21 @@ def test_a_daily_source_visits_its_past_days_at_a_falling_pace():
 def test_only_todays_list_has_past_days(url, day_url):
     found = day_pages(Source(name="a", url=url))
     assert (found and found(date(2026, 11, 1))) == day_url
+
+
+@pytest.mark.parametrize(
+    ("every", "paces"),
+    [
+        (1 / 6, [1, 1, 8 / 6, 16 / 6, 32 / 6, 64 / 6, 12]),
+        (1, [2, 4, 8, 12, 12, 12, 12]),
+        (24, [24] * 7),
+    ],
+)
+def test_the_older_the_day_the_rarer_between_an_hour_and_twelve(every, paces):
+    source = Source(name="a", url="https://x.org/papers")
+    found = list(past_days(source, NOW.date(), every * HOUR))
+    assert [pace for _, pace in found] == [pace * HOUR for pace in paces]
+    assert [target.day.day for target, _ in found] == [17, 16, 15, 14, 13, 12, 11]
 
 
 def test_following_can_be_turned_off():
@@ -141,6 +158,64 @@ def test_hosts_that_hang_leave_room_for_the_others():
     assert sum(agenda.target(name).host in troubled for name in names) == MOST_TROUBLED
     agenda.done(hung[0], later)
     assert agenda.take(later).host == hung[0].host  # it answers again
+
+
+@pytest.mark.parametrize("ends", [Agenda.done, lambda agenda, target, _: agenda.give_back(target)])
+def test_a_visit_may_end_when_nobody_follows_its_day_any_more(ends):
+    agenda = Agenda(config(DAILY), now=NOW, due={"daily": NOW + HOUR})
+    oldest, _ = agenda.take(NOW), agenda.take(NOW)
+    assert (oldest.name, agenda.take(NOW)) == ("daily@2026-11-15", None)  # two at a time per host
+    tomorrow = NOW + timedelta(days=1)
+    agenda.follow(tomorrow)
+    assert oldest.name not in agenda.names()
+    assert agenda.after(oldest, tomorrow) == tomorrow
+    ends(agenda, oldest, tomorrow)
+    assert agenda.take(tomorrow) is not None
+    assert agenda.take(tomorrow) is None
+    assert oldest.name not in agenda.names()
+
+
+def test_another_config_goes_on_where_the_last_one_was():
+    a, b, c, d = (
+        (name, f"https://{name}.example/papers?q=1", "every = '1h'")
+        for name in ("a", "b", "c", "d")
+    )
+    due = {"a": NOW - 2 * HOUR, "b": NOW - HOUR, "c": NOW + HOUR / 2}
+    before = Agenda(config(a, b, c), now=NOW, due=due)
+    running = before.take(NOW)
+    after = Agenda(config(d, c, b, a), now=NOW, due={})
+    after.take_over(before, NOW)
+    assert take_all(after, NOW) == ["b", "d"]  # b had become due, d is new
+    assert after.due_at("c") == NOW + HOUR / 2
+    assert after.take(NOW) is None, "a is under way"
+    again = after.done(running, NOW)
+    assert after.take(again - timedelta(seconds=1)).name == "c"
+    assert "a" in take_all(after, again)
+
+
+def test_visits_under_way_keep_their_slots_under_another_config():
+    many = [(f"s{n}", f"https://big.example/papers?q={n}", "every = '1h'") for n in range(4)]
+    before = Agenda(config(*many), now=NOW, due={})
+    dropped, other = before.take(NOW), before.take(NOW)
+    after = Agenda(config(*many[1:]), now=NOW, due={})
+    after.take_over(before, NOW)
+    assert after.take(NOW) is None
+    after.done(dropped, NOW)
+    assert after.take(NOW).name == "s2"
+    assert after.take(NOW) is None
+    after.done(other, NOW)
+    assert after.take(NOW).name == "s3"
+
+
+def test_hosts_that_hang_still_leave_room_under_another_config():
+    dead = [(f"d{n}", f"https://dead{n}.example/papers?q=1", "every = '5m'") for n in range(12)]
+    before = Agenda(config(*dead), now=NOW, due={})
+    for target in [before.take(NOW) for _ in dead]:
+        before.done(target, NOW, failures=1)
+    after, later = Agenda(config(*dead), now=NOW, due={}), NOW + HOUR
+    after.take_over(before, NOW)
+    taken = [after.take(later) for _ in dead]
+    assert len([target for target in taken if target]) == MOST_TROUBLED
 
 
 def test_a_clock_set_back_does_not_silence_a_source():
