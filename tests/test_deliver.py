@@ -535,6 +535,43 @@ async def test_an_outcome_that_cannot_be_written_is_kept_until_it_can(post):
         assert line.state is MessageState.SENT
 
 
+async def test_asked_to_stop_an_outcome_that_cannot_be_written_is_left_to_the_end_of_the_lease(
+    post,
+):
+    def last(_):
+        here.deliverer.stop()
+        here.store.faults.append(StoreError("the disk is full"))
+
+    channel = Obedient("me", on_send=last)
+    async with post(channel) as here:
+        await let_fail(here)
+        await here.tell(1)
+        await asyncio.wait_for(here.deliverer.run(), 5)
+        (line,) = await here.lines()
+        assert (line.state, line.attempts) == (MessageState.WAITING, 1)
+        assert NOW < line.due_at <= NOW + seconds(60)
+
+
+async def test_a_store_that_fails_is_left_alone_for_a_minute_and_the_outbox_taken_over_once(post):
+    clock, begins = FakeClock(NOW), []
+    channel = Obedient("me")
+    async with post(channel, clock=clock) as here:
+        await here.tell(1)
+        await let_fail(here, StoreError("locked"))
+        begin = here.deliverer.begin
+
+        async def counted():
+            begins.append(clock.now() - NOW)
+            await begin()
+
+        here.deliverer.begin = counted
+        async with Running(here):
+            await eventually(lambda: len(channel.got) == 1, within=5)
+            await here.tell(2)
+            await eventually(lambda: len(channel.got) == 2, within=5)
+        assert begins == [seconds(0), seconds(60)]
+
+
 async def test_a_store_that_fails_for_a_while_stops_nothing_for_good(post):
     async def pause(exc):
         paused.append(exc)
@@ -549,12 +586,13 @@ async def test_a_store_that_fails_for_a_while_stops_nothing_for_good(post):
         assert len(paused) == 2
 
 
-async def test_a_store_that_is_refused_ends_the_loop(post):
+@pytest.mark.parametrize("writes", [1, 2])
+async def test_a_store_that_is_refused_ends_the_loop_also_in_a_channels_worker(post, writes):
     async with post(Obedient("me")) as here:
         await here.tell(1)
-        await let_fail(here, None, StoreRefused("damaged"))
+        await let_fail(here, *[None] * writes, StoreRefused("damaged"))
         with pytest.raises(StoreRefused, match="damaged"):
-            await here.deliverer.run()
+            await asyncio.wait_for(here.deliverer.run(), 5)
         await here.store.write(lambda r: None)
 
 
@@ -838,6 +876,19 @@ async def test_a_message_that_is_sent_again_by_hand_does_not_wait_for_the_channe
         now = here.clock.now()
         await here.store.write(lambda r: r.outbox.resend(line.key, now))
         assert await here.deliverer.deliver_due() == Report(sent=1)
+
+
+async def test_an_idle_channel_hangs_up_once_and_one_that_left_the_config_not_at_all(post):
+    channel, left = Obedient("me"), Obedient("left")
+    async with post(channel, left) as here:
+        for name in ("me", "left"):
+            await here.deliverer._work(name)
+        await here.deliverer.use(plan("me"), {"me": channel}, DeliverySettings())
+        here.clock.advance(29)
+        assert here.deliverer._idle() == []
+        here.clock.advance(2)
+        assert here.deliverer._idle() == ["me"]
+        assert here.deliverer._idle() == []
 
 
 async def test_every_channel_of_an_older_config_is_closed(post):
