@@ -239,6 +239,47 @@ async def test_when_it_works_again_what_failed_is_due_at_once_oldest_first(post)
         assert sorted(mail.papers) == [f"Paper number {n}" for n in (1, 2, 3, 4)]
 
 
+RARELY = (seconds(0), *[hours(20)] * 9)
+
+
+async def fail_evenly(here, failures, span):
+    """So many messages, each of which fails once; so long from the first failure to now."""
+    here.start(retry=RARELY)
+    for number in range(failures):
+        await here.tell(number + 1)
+        await here.deliverer.deliver_due()
+        last = number == failures - 1
+        here.clock.advance(0 if last else span / (failures - 1))
+
+
+@pytest.mark.parametrize(
+    ("failures", "minutes", "told"), [(3, 60, 1), (3, 59, 0), (2, 90, 0), (9, 90, 1)]
+)
+async def test_a_broken_channel_is_told_once_after_an_hour_and_three_failures(
+    post, failures, minutes, told
+):
+    other = Obedient("team")
+    async with post(Obedient("me", then=DOWN), other, base=team()) as here:
+        await fail_evenly(here, failures, 60 * minutes)
+        await here.deliverer.deliver_due()
+        notices = [n.type for m in other.got for n in m.digest.notices]
+        assert notices == [EventType.CHANNEL_FAILING] * told
+
+
+@pytest.mark.parametrize(
+    ("failures", "span", "hurried"), [(3, 60, True), (3, 59, False), (2, 600, False)]
+)
+async def test_a_channel_that_was_broken_for_a_minute_makes_up_for_it_when_it_works(
+    post, failures, span, hurried
+):
+    mail = Obedient("me", *[DOWN] * failures)
+    async with post(mail) as here:
+        await fail_evenly(here, failures, span)
+        await here.tell(99)
+        await here.deliverer.deliver_due()
+        assert len(mail.got) == (1 + failures if hurried else 1)
+
+
 async def test_one_message_that_always_fails_leaves_the_others_alone(post):
     def judge(message):
         if papers_of(message) == ["Paper number 1"]:
