@@ -1,6 +1,8 @@
 """What is kept in hand between visits changes nothing of what a visit finds or leaves."""
 
 import asyncio
+import random
+from datetime import timedelta
 
 import pytest
 from hypothesis import given
@@ -73,6 +75,24 @@ def test_visits_with_papers_in_hand_are_as_visits_that_read_them_anew(tmp_path_f
         at = NOW
         for source, gap, shown in visits:
             at += hours(gap)
+            found = visit(kept, at, source, shown, forget=False)
+            assert found == visit(anew, at, source, shown, forget=True)
+        assert left(kept) == left(anew)
+
+
+def test_a_paper_that_is_seen_very_often_is_as_one_that_is_read_anew(tmp_path):
+    """So often that its trail is tidied, by sources of which some show old counts."""
+    rng = random.Random(11)
+    with (
+        open_records(tmp_path / "kept.db", create=True, migrate=True) as kept,
+        open_records(tmp_path / "anew.db", create=True, migrate=True) as anew,
+    ):
+        at, votes = NOW, 10
+        for _ in range(120):
+            at += timedelta(minutes=rng.choice((1, 2, 5, 50)))
+            votes += rng.randrange(4)
+            shown = [(1, rng.choice((votes, votes - rng.randrange(4), None)), False)]
+            source = rng.choice("aaabbc")
             found = visit(kept, at, source, shown, forget=False)
             assert found == visit(anew, at, source, shown, forget=True)
         assert left(kept) == left(anew)

@@ -20,6 +20,7 @@ from watcher.clock import to_unix
 from watcher.errors import StoreError, StoreRefused
 from watcher.model import PageKind, ReaderName
 from watcher.store import Lock, Store, open_records
+from watcher.store.belief import agrees
 from watcher.store.care import Ledger, quick_check
 from watcher.store.connection import migrations, migrations_folder
 
@@ -78,21 +79,41 @@ def test_a_fall_of_three_is_taken_and_a_larger_one_only_after_three_checks(recor
 
 def test_a_passing_fall_is_forgotten_when_the_count_is_back(records, source):
     meet(records, source, card(upvotes=50))
-    for number, upvotes in enumerate((5, 51, 5, 52, 5, 53), 1):
-        met = meet(records, source, card(upvotes=upvotes), at=NOW + hours(number))
-    assert met[0].counts.upvotes == 53
+    believed = [
+        meet(records, source, card(upvotes=upvotes), at=NOW + hours(number))[0].counts.upvotes
+        for number, upvotes in enumerate((5, 51, 5, 52, 5, 53), 1)
+    ]
+    assert believed == [50, 51, 51, 52, 52, 53]
     assert records.conn.execute("select max(seen) from falls").fetchone()[0] in (None, 1)
 
 
 def test_a_rounded_count_that_agrees_with_the_last_exact_one_is_no_change(records, source):
     exact = meet(records, source, card(stars=62_246))
     rounded = {"rounded": frozenset({"stars"}), "reader": ReaderName.CARDS}
-    met = meet(records, source, card(stars=62_200), at=NOW + hours(1), **rounded)
-    assert not met[0].moved
-    assert records.papers.get(exact[0].row).stars == 62_246
+    for minute, stars in enumerate((62_200, 62_300)):
+        met = meet(records, source, card(stars=stars), at=NOW + hours(1 + minute / 60), **rounded)
+        assert not met[0].moved
+        assert records.papers.get(exact[0].row).stars == 62_246
     met = meet(records, source, card(stars=62_500), at=NOW + hours(2), **rounded)
     assert met[0].moved
     assert records.papers.get(exact[0].row).stars == 62_500
+
+
+@pytest.mark.parametrize(
+    ("rounded", "exact", "agree"),
+    [
+        (612, 612, True),
+        (612, 613, False),  # three digits are the whole count
+        (1_230, 1_239, True),
+        (1_230, 1_221, True),
+        (1_230, 1_240, False),
+        (62_200, 62_299, True),
+        (62_200, 62_300, False),
+        (62_200, 62_100, False),
+    ],
+)
+def test_a_count_of_three_digits_stands_for_those_that_differ_in_no_more(rounded, exact, agree):
+    assert agrees(rounded, exact) is agree
 
 
 def test_missing_is_not_zero_and_never_overwrites(records, source):
@@ -121,6 +142,12 @@ def test_a_dash_on_a_search_page_is_zero_for_a_listed_paper_and_else_unknown(rec
     assert unlisted.counts.upvotes is None
     # 10 to 0 is a fall of more than three: it is missing until three checks have seen it.
     assert listed.counts.upvotes == 10
+    meet(records, source, card(3, upvotes=None), card(4, upvotes=None))
+    dashed, empty = meet(
+        records, source, card(3, upvotes=None, dashed=True), card(4, upvotes=None),
+        at=NOW + hours(2), **search,
+    )  # fmt: skip
+    assert (dashed.counts.upvotes, empty.counts.upvotes) == (0, None)
 
 
 def test_the_words_of_a_poorer_reader_never_replace_those_of_a_richer_one(records, source):
