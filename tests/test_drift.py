@@ -254,6 +254,40 @@ def test_what_swings_within_its_usual_range_is_never_odd(shares_seen):
     assert "stars" not in found(known, snapshot(cards(40, starred=low), at=days(40)))
 
 
+def test_a_page_that_shows_too_few_counts_for_an_average_keeps_the_usual_one():
+    portrait = lived(snapshot(cards(20, starred=0.5)), snapshot(cards(20, starred=0.15)))
+    habit = portrait.habits["stars"]
+    assert (habit.low, habit.least, habit.most) == (0.15, 100.0, 100.0)
+
+
+def test_cards_that_lack_papers_or_show_other_counts_are_told_as_far_as_they_are_rounded():
+    def starred(stars, **fields):
+        many = [msgspec.structs.replace(card, stars=stars) for card in cards(10)]
+        return snapshot(many, **fields)
+
+    def said(by_cards):
+        return {f.name: f.what for f in drift.cards_oddities(starred(62_246), by_cards)}
+
+    rounded = {"rounded": frozenset({"stars"})}
+    assert said(starred(62_246)) == {}
+    assert said(snapshot(starred(62_246).cards[:6])) == {
+        "cards:cards": "missing for 40% of the papers"
+    }
+    assert said(starred(62_200, **rounded)) == {}
+    assert said(starred(62_400, **rounded)) == {"cards:stars": "different on 100% of cards"}
+    assert said(starred(62_200)) == {"cards:stars": "different on 100% of cards"}
+
+
+def test_one_drift_of_several_asks_for_the_next_visit_to_look():
+    told, fresh = Drift(0, 2, True, "missing"), Drift(0, 1, False, "missing")
+    settled = Portrait(drifts={"stars": told, "upvotes": told})
+    assert not settled.is_pending
+    assert not settled.must_compare
+    mixed = Portrait(drifts={"stars": told, "cards:title": fresh})
+    assert mixed.is_pending
+    assert mixed.must_compare
+
+
 def test_a_portrait_is_small_and_survives_being_stored():
     portrait = lived(*(snapshot(cards(20, votes=n), at=days(n)) for n in range(30)))
     portrait, *_ = follow(
