@@ -98,6 +98,15 @@ def test_a_paper_that_is_seen_very_often_is_as_one_that_is_read_anew(tmp_path):
         assert left(kept) == left(anew)
 
 
+def test_a_visit_that_is_written_down_late_knows_what_was_known_at_its_time(tmp_path):
+    with open_records(tmp_path / "w.db", create=True, migrate=True) as records:
+        for source, hour, votes, known in (("a", 0, 10, 10), ("a", 2, 30, 30), ("b", 1, None, 10)):
+            shown = snapshot(card(1, upvotes=votes), at=NOW + hours(hour))
+            (met,) = records.papers.meet(records.sources.id_of(source), shown)
+            assert met.counts.upvotes == known
+        assert records.papers.get(met.row).upvotes == 30
+
+
 async def test_what_another_process_wrote_is_seen_by_the_next_visit(tmp_path):
     path = tmp_path / "w.db"
     store = Store(path, lambda: open_records(path, create=True, migrate=True))

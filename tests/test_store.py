@@ -192,6 +192,17 @@ def test_a_text_only_card_is_joined_to_an_id_when_exactly_one_row_has_its_title(
     assert later.row == row
 
 
+def test_a_renamed_paper_is_found_by_its_new_title_and_keeps_the_richest_words(records, source):
+    rich, poor = {"reader": ReaderName.ISLAND}, {"reader": ReaderName.CARDS}
+    row = meet(records, source, card(title="A first title"), **poor)[0].row
+    meet(records, source, card(title="The final title"), at=NOW + hours(1), **rich)
+    meet(records, source, card(title="The final…"), at=NOW + hours(2), **poor)
+    assert records.papers.get(row).title == "The final title"
+    bare = {"paper_id": None, "listed_at": None, "listed_on": None}
+    later = meet(records, source, card(title="The final title", **bare), at=NOW + hours(3))[0]
+    assert (later.row, later.fresh) == (row, False)
+
+
 def test_two_papers_with_one_title_are_never_merged(records, source):
     one = meet(records, source, card(1, title="Survey"))[0]
     two = meet(records, source, card(2, title="Survey"), at=NOW + hours(1))[0]
@@ -210,8 +221,9 @@ def test_listing_exact_time_beats_the_first_sight_and_the_earlier_sight_the_late
     row = meet(records, source, card(**vague), at=NOW)[0].row
     history = records.papers.history(row)
     assert (history.listed_at, history.listed_exact) == (to_unix(NOW), False)
-    meet(records, source, card(**vague), at=NOW - hours(2))
-    assert records.papers.history(row).listed_at == to_unix(NOW - hours(2))
+    for sight in (-2, 0.5):
+        meet(records, source, card(**vague), at=NOW + hours(sight))
+        assert records.papers.history(row).listed_at == to_unix(NOW - hours(2))
     exact = NOW - hours(3)
     meet(records, source, card(listed_at=exact), at=NOW + hours(1))
     history = records.papers.history(row)
