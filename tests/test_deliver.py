@@ -272,12 +272,13 @@ async def test_a_broken_channel_is_told_once_after_an_hour_and_three_failures(
 async def test_a_channel_that_was_broken_for_a_minute_makes_up_for_it_when_it_works(
     post, failures, span, hurried
 ):
-    mail = Obedient("me", *[DOWN] * failures)
-    async with post(mail) as here:
+    mail, other = Obedient("me", *[DOWN] * failures), Obedient("team")
+    async with post(mail, other, base=team()) as here:
         await fail_evenly(here, failures, span)
         await here.tell(99)
         await here.deliverer.deliver_due()
         assert len(mail.got) == (1 + failures if hurried else 1)
+        assert not [m for m in (*mail.got, *other.got) if m.digest.notices], "nobody was told"
 
 
 async def test_one_message_that_always_fails_leaves_the_others_alone(post):

@@ -224,6 +224,21 @@ def test_a_start_ends_all_leases(records):
     assert claim(records, at=NOW + minutes(0.1)) is not None
 
 
+def test_only_what_failed_is_made_due_when_it_waits_for_longer_than_anything_has_to(records):
+    weekly = with_outlet(plan("me"), "me", digest=time(8), days=(Weekday.FRI,))
+    tell(records, weekly, 1)
+    assert records.outbox.due() == {"me": NOW + timedelta(days=6, hours=1)}
+    tell(records, plan("team"), 2)
+    claimed = claim(records, plan("team"), "team")
+    for ahead, due in ((3, 3), (3.1, 0)):
+        with records.transaction():
+            again = NOW + timedelta(days=ahead)
+            records.outbox.failed(claimed.key, NOW, error="busy", due_at=again)
+            records.outbox.end_long_waits(NOW, timedelta(days=3))
+        assert records.outbox.due()["team"] == NOW + timedelta(days=due)
+    assert records.outbox.due()["me"] == NOW + timedelta(days=6, hours=1)
+
+
 def test_the_oldest_promise_leaves_first(records):
     for number in (3, 1, 2):
         tell(records, MORNING, number, at=NOW + minutes(number))
@@ -270,6 +285,15 @@ def test_what_is_owed_while_a_digest_is_overdue_leaves_with_it(records):
     (claimed,) = sent(records, DAILY, at=late)
     assert told(claimed) == ["2", "1"]
     assert claimed.words.digest.late
+
+
+def test_a_notice_does_not_wait_for_the_overdue_digest_of_its_channel(records):
+    base = msgspec.structs.replace(DAILY, operators=("me",))
+    tell(records, base, 1)
+    late = NOW + hours(24)
+    assert notice(records, base, at=late) == "me"
+    batches = [line.batch for line in records.outbox.lines()]
+    assert sorted(batch.startswith("d:") for batch in batches) == [False, True]
 
 
 def test_a_channel_is_met_when_it_is_first_owed_something(records):
