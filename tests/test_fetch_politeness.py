@@ -365,3 +365,12 @@ def test_any_bytes_are_a_robots_txt(body: bytes) -> None:
     robots = Robots(b"User-agent: *\nDisallow: /x\n" + body)
     assert robots.allows("https://papers.test/robots.txt")
     assert robots.crawl_delay >= 0
+
+
+def test_a_window_whose_size_is_unknown_takes_no_part_in_the_ledger():
+    tally = politeness.Tally()
+    tally.watch([Limit("pages", remaining=5), Limit("api", remaining=0, quota=0)])
+    assert tally.ledger("x.example", None).quota is None
+    tally.watch([Limit("pages", remaining=5), Limit("api", remaining=25, quota=100)])
+    said = tally.ledger("x.example", None)
+    assert (said.quota, said.remaining, said.peak_share) == (100, 25, 0.75)

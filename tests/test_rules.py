@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 
 from bench import judge as bench_judge
 from watcher import growth
+from watcher.agenda import Target
 from watcher.case import Case, Matches, Moment, Subject, ripe_at
 from watcher.errors import QueryError
+from watcher.hearing import Hearing, hear
 from watcher.judgement import Decision, decide, judge, key_of
 from watcher.model import CARD_FIELDS, Change, Condition, History, Look, Paper, Place
 from watcher.reasons import format_conditions
@@ -504,6 +506,42 @@ def test_what_is_beyond_the_budget_of_the_day_overflows_the_strongest_first():
     assert [d.overflow for d in tell(rule, *papers, told_today={"r": 1})] == [False, *[True] * 3]
     known = tell(rule, *papers, first_looks=frozenset({("r", "daily")}))
     assert not any(d.overflow for d in known)
+
+
+class Told:
+    """A ledger of a rule that has told one paper since midnight."""
+
+    def __init__(self, rule, midnight):
+        self.rule, self.midnight = rule, midnight
+
+    def said(self, papers):
+        return ()
+
+    def told_since(self, since):
+        assert since == self.midnight
+        return {self.rule.name: 1}
+
+    def pairs(self, source):
+        seen = (self.rule.fingerprint, self.midnight)
+        return {self.rule.name: seen}
+
+    def keep_pair(self, *pair):
+        raise AssertionError("this is not a first look")
+
+
+def test_what_other_visits_told_since_midnight_counts_for_the_budget_of_the_day():
+    now = datetime.fromtimestamp(NOW, UTC)
+    rule = compile_rule("r", budget=2, events=[NEW])
+    hearing = Hearing(
+        target=Target(name="daily", url="https://x.example/papers", family="daily"),
+        now=now,
+        midnight=now - timedelta(hours=9),
+        baseline=growth.PRIOR,
+        rules=(rule,),
+    )
+    papers = [subject(v, key=f"2699.{v:05}") for v in (3, 9)]
+    decisions = hear(Told(rule, hearing.midnight), hearing, papers)
+    assert [(d.paper, d.overflow) for d in decisions] == [(9, False), (3, True)]
 
 
 def test_without_a_listing_the_one_with_more_votes_is_the_stronger():
