@@ -191,6 +191,14 @@ def test_sections_and_entries_stand_by_strength():
     ]
 
 
+def test_of_papers_as_strong_as_each_other_the_one_with_more_votes_comes_first():
+    digest = digest_of(
+        *(event(n, strength=4.0, counts=Counts(upvotes=n)) for n in (8, 44, 9)),
+        max_papers=2,
+    )
+    assert [e.event.counts.upvotes for e in digest.entries] == [44, 9]
+
+
 def test_late_bloomers_have_a_box_of_their_own_at_the_end():
     old = paper(1, listed_at=NOW - timedelta(days=9))
     digest = digest_of(event(1, paper=old, late=True, strength=99), event(2))

@@ -31,6 +31,7 @@ from watcher.fetch import Fetcher, FetchOptions, SystemClock
 from watcher.fetch.faults import redirected, stay_within
 from watcher.fetch.fetcher import RETRY_BUDGET, ROBOTS_MAX_AGE, ROBOTS_RETRY, may_have_token
 from watcher.page import NotModified, Page, Validators
+from watcher.politeness import ROBOTS_LIMIT
 
 POLICY = '"fixed window";"pages";q=100;w=300'
 
@@ -426,7 +427,8 @@ async def test_a_site_that_is_only_briefly_ill_is_a_page_in_the_end() -> None:
     answers = [page(b"", status=502), reset(), page()]
     async with Site(answers) as site, fetcher() as visitor:
         assert isinstance(await visitor.get(site.url), Page)
-        assert visitor.ledger()[0].retries == 2
+        (counts,) = visitor.ledger()
+        assert (counts.requests, counts.retries, counts.failures, counts.pages) == (3, 2, 2, 1)
 
 
 async def test_no_retry_begins_that_could_end_after_the_budget() -> None:
@@ -519,6 +521,16 @@ async def test_a_robots_txt_that_fails_keeps_us_out_for_a_while(status: int) -> 
         assert len(site.requests) == 1
         clock.advance(ROBOTS_RETRY + 1)
         assert isinstance(await visitor.get(site.url), Page)
+
+
+async def test_of_a_robots_txt_that_is_too_large_the_beginning_is_heeded() -> None:
+    text = "User-agent: *\nDisallow: /private\n" + "# nothing\n" * 60_000
+    assert len(text) > ROBOTS_LIMIT
+    routes = {"/robots.txt": robots(text)}
+    async with Site(page(), routes=routes) as site, fetcher(robots=True) as visitor:
+        assert isinstance(await visitor.get(site.url), Page)
+        with pytest.raises(FetchError, match="does not allow paper-watcher"):
+            await visitor.get(f"{site.url}/private/x")
 
 
 async def test_a_host_that_does_not_answer_for_robots_txt_is_retried_as_any_other() -> None:
