@@ -21,6 +21,7 @@ from watcher.errors import SendError, StoreError, StoreRefused
 from watcher.fetch import SystemClock
 from watcher.model import EventType, Letter, Links, MessageState
 from watcher.outcome import wait_after
+from watcher.owed import CATCH_UP
 from watcher.store import Store, open_records
 from watcher.store.outbox import Words
 from watcher.telemetry import Metrics
@@ -743,13 +744,14 @@ async def test_after_sleep_an_overdue_digest_waits_for_the_checks_before_it_leav
     channel = Obedient("me")
     async with post(channel, base=base, clock=clock) as here:
         await here.tell(1)
-        woken = asyncio.Event()
+        woken, woke = asyncio.Event(), []
         sleep = clock.sleep
 
         async def lid_closed(seconds_):
             if not woken.is_set():
-                woken.set()
                 clock.advance(9 * 3600)
+                woke.append(clock.now())
+                woken.set()
             await sleep(seconds_)
 
         clock.sleep = lid_closed
@@ -759,6 +761,16 @@ async def test_after_sleep_an_overdue_digest_waits_for_the_checks_before_it_leav
             await eventually(lambda: channel.got, within=5.0)
         assert channel.papers == ["Paper number 2", "Paper number 1"]
         assert channel.got[0].digest.late
+        assert channel.got[0].digest.composed_at >= woke[0] + CATCH_UP
+
+
+async def test_one_round_sends_the_proof_of_life_that_is_owed(post):
+    base = with_outlet(plan("me"), "me", digest=(NOW - hours(1)).time(), quiet_note=True)
+    channel = Obedient("me")
+    async with post(channel, base=base) as here:
+        assert await here.deliverer.deliver_due() == Report(sent=1)
+        assert await here.deliverer.deliver_due() == Report()
+        assert channel.got[0].digest.entries == ()
 
 
 async def test_a_channel_that_leaves_the_config_while_it_sends_is_closed_afterwards(post):
