@@ -58,3 +58,19 @@ def test_a_list_shows_other_papers_when_its_day_week_or_month_is_another(
     after = snapshot(*late, at=at + hours(2), kind=kind)
     doubts = contradictions(after, reference_of(before))
     assert doubts == (() if may_change else ("it shows 0 of the 10 papers that it showed 2 h ago",))
+
+
+@pytest.mark.parametrize(
+    ("shown", "missing", "said"),
+    [
+        (10, 0, ()),
+        (10, 4, ()),
+        (10, 5, ("5 of 10 papers among the cards are not in the island",)),
+        (25, 5, ()),  # a fifth may be
+        (24, 5, ("5 of 24 papers among the cards are not in the island",)),
+    ],
+)
+def test_an_island_that_lacks_what_people_see_is_not_judged(shown, missing, said):
+    cards = [card(n) for n in range(1, shown + 1)]
+    assert contradictions(snapshot(*cards[missing:]), None, snapshot(*cards)) == said
+    assert contradictions(snapshot(*cards), None, snapshot(*cards[missing:])) == ()

@@ -280,6 +280,15 @@ def test_min_upvotes_query_and_exclude_bind_every_kind(kind):
         assert kinds(compile_rule("r", events=[kind], **wishes), paper) == [kind], wishes
 
 
+def test_a_query_for_a_source_looks_at_all_that_ever_showed_the_paper():
+    rule = compile_rule("r", query="source:trending", events=[NEW])
+    paper = subject(5)
+    assert kinds(rule, paper) == []
+    assert kinds(rule, subject(5, source="trending")) == [NEW]
+    both = msgspec.structs.replace(paper, sources=("daily", "trending"))
+    assert kinds(rule, both) == [NEW]
+
+
 def test_a_rule_tells_only_the_kinds_it_names():
     paper = subject(**FAST)
     assert kinds(compile_rule("r", events=[RESURGING]), paper) == []
