@@ -109,6 +109,14 @@ def test_what_cannot_be_followed_is_refused(run, people, args, said):
     assert people() == {}
 
 
+def test_a_threshold_that_nothing_can_read_again_is_refused(run, people):
+    code, _, err = run("add", "ada@example.org", "--min-upvotes", 1_000_001)
+    assert (code, people()) == (2, {})
+    assert "0<=x<=1000000" in err
+    assert run("add", "ada@example.org", "--min-upvotes", 1_000_000)[0] == 0
+    assert people()["ada@example.org"].wishes.min_upvotes == 1_000_000
+
+
 def test_a_list_goes_out_and_comes_in_again(run, people, config, tmp_path):
     run("add", "ada@example.org", "--topic", "speech", "--frequency", "weekly", "--weekday", 3)
     run("add", "bo@example.org", "--query", 'title:"a, b" OR c', "--timezone", "Asia/Tokyo")

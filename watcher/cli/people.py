@@ -32,6 +32,7 @@ from watcher.config.values import BadValue, read_address
 from watcher.errors import ConfigError, UnknownName, WatcherError
 from watcher.store import Records
 from watcher.wants import (
+    MAX_VOTES,
     BadWish,
     Frequency,
     Subscriber,
@@ -57,7 +58,7 @@ COLUMNS = (
 """Of the CSV file, in this order; only ``address`` must be there. Topics are parted by ``;``."""
 
 _TAKES = {
-    "min_upvotes": "a whole number, 0 to 1,000,000",
+    "min_upvotes": f"a whole number, 0 to {MAX_VOTES:,}",
     "frequency": "instant, daily or weekly",
     "hour": "a whole number, 0 to 23",
     "weekday": "a whole number, 0 (Monday) to 6",
@@ -152,7 +153,10 @@ def _as_json(person: Subscriber, suppressed: str | None) -> dict[str, Any]:
 @click.option("--topic", "topics", multiple=True, help="A rule's name; may be given often.")
 @click.option("--query", help="A query of their own.")
 @click.option(
-    "--min-upvotes", type=click.IntRange(0), default=0, help="Only from so many votes on."
+    "--min-upvotes",
+    type=click.IntRange(0, MAX_VOTES),
+    default=0,
+    help="Only from so many votes on.",
 )
 @click.option("--frequency", type=click.Choice([f.value for f in Frequency]), default="daily")
 @click.option("--hour", type=click.IntRange(0, 23), default=8, help="Local hour of the mail.")
