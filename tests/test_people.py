@@ -298,6 +298,24 @@ async def test_a_threshold_is_passed_once_even_days_after_the_change(house):
     assert await house.mail() == [("ada@example.org", [2]), ("ada@example.org", [1])]
 
 
+async def test_a_threshold_passed_after_anothers_mail_of_the_same_day_is_told(house):
+    house.clock.time = NOW - timedelta(hours=1)
+    await house.subscribe("ada@example.org", hour=8)
+    await house.subscribe("bo@example.org", hour=14, min_upvotes=50)
+    await house.tell(1, votes=30)
+    house.clock.time = NOW
+    await house.round()
+    await house.votes(1, 60)
+    house.clock.move(hours=6)
+    await house.round()
+    told = [await claim(house) for _ in range(2)]
+    found = {claimed.recipient: finished for claimed, finished in told}
+    digest = found["bo@example.org"].words.digest
+    assert digest.composed_at == house.clock.now()
+    assert (digest.late, digest.entries[0].votes[-1]) == (False, 60)
+    assert found["ada@example.org"].words.digest.composed_at == NOW
+
+
 async def test_an_own_query_finds_what_no_rule_speaks_of(house):
     await house.subscribe("ada@example.org", topics=(), query="title:robot", min_upvotes=10)
     house.clock.move(minutes=5)

@@ -215,7 +215,7 @@ def plan_round(
         day = (person.due_at or window.now).astimezone(person.wishes.zone).date()
         name = names.get((want, day))
         if name is None:
-            name = names[want, day] = batch_name(day.isoformat(), events)
+            name = names[want, day] = batch_name(day.isoformat(), events, window.now)
         groups.setdefault(name, []).append(person)
         events_of[name] = events
     parcels = tuple(

@@ -338,9 +338,14 @@ def _without_lesser(events: Iterable[Event]) -> tuple[Event, ...]:
     )
 
 
-def batch_name(day: str, events: Iterable[Event]) -> str:
-    """The name of a shared batch: a local date and a hash of what it tells."""
-    return SHARED_PREFIX + day + ":" + digest_of("shared", *sorted(e.id for e in events))
+def batch_name(day: str, events: Iterable[Event], now: datetime) -> str:
+    """The name of a shared batch: a local date and a hash of what it tells, and when.
+
+    A later pass that tells the same composes it anew: its readers would get words, counts and
+    the date of hours ago, and lose the papers that have passed their threshold meanwhile.
+    """
+    told = sorted(e.id for e in events)
+    return f"{SHARED_PREFIX}{day}:{digest_of('shared', now.isoformat(), *told)}"
 
 
 # --- once more, just before sending -------------------------------------------------------
