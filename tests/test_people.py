@@ -266,6 +266,20 @@ async def test_after_days_without_us_there_is_one_mail_for_all_of_them(house):
     assert await house.mail() == [("ada@example.org", [1, 2])]
 
 
+async def test_after_an_outage_each_mail_names_the_hour_its_own_reader_was_promised(house):
+    house.clock.time = NOW - timedelta(hours=1)
+    await house.subscribe("ada@example.org", hour=8)
+    await house.subscribe("bo@example.org", hour=13)
+    await house.tell(1)
+    house.clock.time = NOW + timedelta(hours=5, minutes=2)
+    await house.round()
+    told = [(await claim(house))[0] for _ in range(2)]
+    assert {c.recipient: (c.words.digest.due_at, c.words.digest.late) for c in told} == {
+        "ada@example.org": (NOW, True),
+        "bo@example.org": (NOW + timedelta(hours=5), False),
+    }
+
+
 async def test_another_hour_neither_loses_nor_doubles_anything(house):
     person = await house.subscribe("ada@example.org")
     await house.tell(1)

@@ -200,7 +200,7 @@ def plan_round(
 ) -> Plan:
     """Who is told what; equal wishes are worked out once. Pure."""
     told: dict[Wanting, tuple[Event, ...]] = {}
-    names: dict[tuple[Wanting, date], str] = {}
+    names: dict[tuple[Wanting, date, datetime], str] = {}
     groups: dict[str, list[Subscriber]] = {}
     events_of: dict[str, tuple[Event, ...]] = {}
     quiet = []
@@ -212,10 +212,12 @@ def plan_round(
         if not events:
             quiet.append(person)
             continue
-        day = (person.due_at or window.now).astimezone(person.wishes.zone).date()
-        name = names.get((want, day))
+        due_at = person.due_at or window.now
+        day = due_at.astimezone(person.wishes.zone).date()
+        name = names.get((want, day, due_at))
         if name is None:
-            name = names[want, day] = batch_name(day.isoformat(), events, window.now)
+            name = batch_name(day.isoformat(), events, due_at, window.now)
+            names[want, day, due_at] = name
         groups.setdefault(name, []).append(person)
         events_of[name] = events
     parcels = tuple(

@@ -338,14 +338,16 @@ def _without_lesser(events: Iterable[Event]) -> tuple[Event, ...]:
     )
 
 
-def batch_name(day: str, events: Iterable[Event], now: datetime) -> str:
+def batch_name(day: str, events: Iterable[Event], due_at: datetime, now: datetime) -> str:
     """The name of a shared batch: a local date and a hash of what it tells, and when.
 
     A later pass that tells the same composes it anew: its readers would get words, counts and
-    the date of hours ago, and lose the papers that have passed their threshold meanwhile.
+    the date of hours ago, and lose the papers that have passed their threshold meanwhile. Who
+    was promised another hour (after an outage both are due) gets words that speak of that hour.
     """
     told = sorted(e.id for e in events)
-    return f"{SHARED_PREFIX}{day}:{digest_of('shared', now.isoformat(), *told)}"
+    times = (due_at.isoformat(), now.isoformat())
+    return f"{SHARED_PREFIX}{day}:{digest_of('shared', *times, *told)}"
 
 
 # --- once more, just before sending -------------------------------------------------------
