@@ -359,6 +359,26 @@ async def test_a_paper_that_rises_is_told_again_as_rising(house):
     assert await house.mail() == [("ada@example.org", [1]), ("ada@example.org", [1])]
 
 
+async def test_the_reason_names_the_threshold_of_its_own_reader(house):
+    for need in (0, 1, 20):
+        asks = {"topics": (), "query": "robot", "min_upvotes": need}
+        await house.subscribe(f"from{need}@example.org", **asks)
+    house.clock.move(minutes=5)
+    await house.votes(1, 1, title="A robot with one vote")
+    await house.votes(2, 30, title="A robot with thirty")
+    house.clock.time = NOW
+    await house.round()
+    told = [(await claim(house))[0] for _ in range(3)]
+    assert {c.recipient: [r for e in c.words.digest.entries for r in e.reasons] for c in told} == {
+        "from0@example.org": ["new: 30 votes · matches robot", "new: 1 vote · matches robot"],
+        "from1@example.org": [
+            "new: 30 votes, needs 1 · matches robot",
+            "new: 1 vote, needs 1 · matches robot",
+        ],
+        "from20@example.org": ["new: 30 votes, needs 20 · matches robot"],
+    }
+
+
 async def test_a_muted_topic_is_left_out_until_its_mute_ends(house):
     person = await house.subscribe("ada@example.org", topics=("alignment", "speech"))
     until = house.clock.now() + timedelta(days=14)

@@ -26,6 +26,7 @@ from watcher.matching import Doc, doc_of, is_costly
 from watcher.model import Change, Counts, Digest, Event, EventType, Paper, Section, Value
 from watcher.query import Query, compile_query
 from watcher.schedule import next_digest
+from watcher.text import count_of
 
 OWN_QUERY = ""
 """The topic that an own query is, beside the names of rules."""
@@ -306,7 +307,7 @@ def _upvotes(event: Event) -> int:
 
 
 def _own_change(query: Query, paper: Paper, need: int, now: datetime) -> Event:
-    votes = "" if paper.upvotes is None else f"{paper.upvotes} votes"
+    votes = "" if paper.upvotes is None else count_of(paper.upvotes, "vote")
     asked = f", needs {need}" if need else ""
     reason = f"new: {votes}{asked}" if votes else "new"
     return Event(
@@ -345,7 +346,7 @@ def batch_name(day: str, events: Iterable[Event], due_at: datetime, now: datetim
     the date of hours ago, and lose the papers that have passed their threshold meanwhile. Who
     was promised another hour (after an outage both are due) gets words that speak of that hour.
     """
-    told = sorted(e.id for e in events)
+    told = sorted(f"{e.id} {e.reason}" for e in events)  # which may name a reader's threshold
     times = (due_at.isoformat(), now.isoformat())
     return f"{SHARED_PREFIX}{day}:{digest_of('shared', *times, *told)}"
 
