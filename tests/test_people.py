@@ -330,6 +330,35 @@ async def test_a_threshold_passed_after_anothers_mail_of_the_same_day_is_told(ho
     assert found["ada@example.org"].words.digest.composed_at == NOW
 
 
+@pytest.mark.parametrize("asks", [{}, {"topics": (), "query": "title:number"}])
+async def test_a_weekly_reader_hears_what_passed_the_threshold_during_the_week(house, asks):
+    weekly = {"frequency": Frequency.WEEKLY, "weekday": 4, "min_upvotes": 50, **asks}
+    person = await house.subscribe("ada@example.org", at=NOW - timedelta(days=7), **weekly)
+    house.clock.time = NOW - timedelta(hours=3)
+    await house.tell(1, votes=30)
+    await house.tell(2, votes=80)
+    house.clock.time = person.due_at
+    await house.round()
+    house.clock.move(days=2)
+    await house.votes(1, 90)
+    for _ in range(20):
+        house.clock.move(days=1)
+        await house.round()
+    assert await house.mail() == [("ada@example.org", [2]), ("ada@example.org", [1])]
+
+
+async def test_what_passes_a_threshold_long_after_its_change_is_not_told(house):
+    await house.subscribe("ada@example.org", min_upvotes=50)
+    await house.subscribe("bo@example.org", min_upvotes=50, topics=(), query="title:number")
+    await house.tell(1, votes=30)
+    for day in range(12):
+        house.clock.move(days=1)
+        if day == 9:
+            await house.votes(1, 90)
+        await house.round()
+    assert await house.mail() == []
+
+
 async def test_an_own_query_finds_what_no_rule_speaks_of(house):
     await house.subscribe("ada@example.org", topics=(), query="title:robot", min_upvotes=10)
     house.clock.move(minutes=5)

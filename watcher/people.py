@@ -166,7 +166,8 @@ def window_for(records: Records, people: Sequence[Subscriber], now: datetime) ->
     cursor = records.pages.last_cursor()
     least = min((p.told_cursor for p in people), default=cursor)
     oldest = min((p.told_at or now for p in people), default=now)
-    found = {e.cursor: e for e in records.events.between(now - LOOK_BACK, now)}
+    reach = oldest - LOOK_BACK
+    found = {e.cursor: e for e in records.events.between(reach, now)}
     found.update({e.cursor: e for e in records.events.after(least, known=False)})
     events = tuple(
         found[place]
@@ -176,7 +177,7 @@ def window_for(records: Records, people: Sequence[Subscriber], now: datetime) ->
     asked = [p.wishes.query for p in people if p.wishes.query]
     young: tuple[Paper, ...] = ()
     if asked:
-        young = records.pages.begun_since(min(oldest, now - LOOK_BACK), limit=_YOUNG)
+        young = records.pages.begun_since(reach, limit=_YOUNG)
     rows = list({e.paper.row for e in events if e.paper} | {p.row for p in young})
     sources: dict[int, tuple[str, ...]] = {}
     if any("source" in query for query in asked):

@@ -34,7 +34,8 @@ MUTE_FOR = timedelta(days=14)
 SETTLED = timedelta(minutes=3)
 """After so long what a visit saw is written down: longer than a visit may take."""
 LOOK_BACK = timedelta(days=7)
-"""A paper that passes someone's threshold later than this after its change is not told."""
+"""A paper whose change was longer ago than this at someone's last look is not told any more when
+it passes their threshold."""
 SHARED_PREFIX = "s:"
 """Of the batches made here, so that they are never taken for a channel's own."""
 MAX_VOTES = 1_000_000
@@ -191,9 +192,10 @@ class Window(Value, frozen=True, kw_only=True):
     """Counts are taken as of then, a little before now: what was seen until then is surely
     written down, so that the next pass finds the same."""
     events: tuple[Event, ...]
-    """Changes of the last days, baselines left out, oldest first; papers as they are now."""
+    """Changes from ``LOOK_BACK`` before anybody's last look on, baselines left out, oldest first;
+    papers as they are now."""
     young: tuple[Paper, ...] = ()
-    """Papers that began within ``LOOK_BACK``, for own queries."""
+    """Papers that began since then, for own queries."""
     votes_at: Callable[[datetime], Mapping[int, int]] = lambda _: {}
     """The counts that were known at an instant, by the paper's row."""
     sources: Mapping[int, tuple[str, ...]] = {}
@@ -269,6 +271,7 @@ class _Passing:
         self._wanting = wanting
         self._need = wanting.min_upvotes
         self._horizon = window.horizon
+        self._reach = wanting.since - LOOK_BACK if wanting.since else None
         counted = bool(self._need)
         self._now = window.votes_at(window.horizon) if counted else {}
         self._before = window.votes_at(wanting.since) if counted and wanting.since else {}
@@ -282,16 +285,22 @@ class _Passing:
         if fresh:
             return at_once or self._now.get(paper.row, 0) >= self._need
         # What had enough votes by itself was told when it was fresh.
-        return not at_once and self._has_passed(paper.row)
+        return not at_once and self._is_recent(event.at) and self._has_passed(paper.row)
 
     def has_begun(self, paper: Paper) -> bool:
         """Whether a paper came, or passed the threshold, between the last look and this one."""
         since = self._wanting.since
         if paper.first_seen_at > self._horizon:
             return False
+        if not self._is_recent(paper.listed_at or paper.first_seen_at):
+            return False
         if since is None or paper.first_seen_at > since:
             return not self._need or self._now.get(paper.row, 0) >= self._need
         return bool(self._need) and self._has_passed(paper.row)
+
+    def _is_recent(self, at: datetime) -> bool:
+        """Counted from the last look: a week later, much of a weekly reader's week is too old."""
+        return self._reach is None or at >= self._reach
 
     def _has_passed(self, row: int) -> bool:
         return self._now.get(row, 0) >= self._need > self._before.get(row, 0)
