@@ -20,10 +20,11 @@ from watcher.daemon import Daemon
 from watcher.errors import StoreRefused
 from watcher.fetch import Fetcher, FetchOptions, SystemClock
 from watcher.health import Health
-from watcher.model import Change, EventType
+from watcher.model import Change, EventType, Letter
 from watcher.rules import compile_rule
 from watcher.store import Lock, Store, open_records
 from watcher.store.care import Spans, quick_check, verify_backup, write_backup
+from watcher.store.ledger import Words
 from watcher.visit import App
 from watcher.wants import Wishes
 from watcher.watch import check
@@ -121,11 +122,16 @@ async def test_an_address_that_never_confirmed_is_forgotten(tmp_path):
             for name, age in (("old", 15), ("fresh", 13), ("active", 99)):
                 at = NOW - timedelta(days=age)
                 row = r.people.ask(f"{name}@a.org", wishes, handle=name, nonce="", now=at)
+                words = Words(letter=Letter(subject="Please confirm", lines=()))
+                r.outbox.post("mail", f"l:{name}", f"{name}@a.org", words=words, due_at=at)
                 if name == "active":
                     r.people.activate(row, wishes, at, due_at=NOW, anew=True)
-            return r.care.prune(Spans(), NOW).asked, [p.handle for p in r.people.all()]
+            pruned = r.care.prune(Spans(), NOW).asked
+            letters = sorted(line.recipient for line in r.outbox.lines())
+            return pruned, [p.handle for p in r.people.all()], letters
 
-        assert await keeping.app.store.write(ask) == (1, ["active", "fresh"])
+        left = ["active@a.org", "fresh@a.org"]
+        assert await keeping.app.store.write(ask) == (1, ["active", "fresh"], left)
 
 
 async def test_a_backup_that_cannot_be_written_is_told_and_tried_again(tmp_path, capsys):

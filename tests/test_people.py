@@ -632,6 +632,27 @@ async def test_removing_forgets_an_address_and_its_mutes(house):
     assert rows == (0,)
 
 
+async def test_removing_forgets_mail_and_bounces_but_not_those_of_the_config(house):
+    await house.subscribe("Ada@example.org")
+    await house.subscribe("bo@example.org")
+    await house.tell(1)
+    now = house.clock.move(days=1)
+    await house.round()
+
+    def work(r):
+        for channel in ("mail", "team"):
+            r.standing.suppress(channel, "Ada@example.org", "550 5.1.1 unknown", now)
+        r.outbox.open("team", "d:2026-11-20", due_at=now, to=["ada@example.org"], now=now)
+        assert r.people.remove("ada@example.org")
+        kept = [(line.channel, line.recipient) for line in r.outbox.lines()]
+        return kept, [(s.channel, s.address) for s in r.standing.suppressed()]
+
+    assert await house.store.write(work) == (
+        [("team", "ada@example.org"), ("mail", "bo@example.org")],
+        [("team", "ada@example.org")],
+    )
+
+
 # --- wishes -----------------------------------------------------------------------------
 
 

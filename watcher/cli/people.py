@@ -367,7 +367,7 @@ def _cell(text: str) -> str:
 )
 @config_options
 def remove(address: str, keep: bool) -> int:
-    """Forget an address altogether, or (--keep) unsubscribe it.
+    """Forget an address altogether, its mail too, or (--keep) unsubscribe it.
 
     \b
     Examples:

@@ -369,10 +369,15 @@ class Care:
         return self._conn.execute("delete from learnt where before < ?", (at,)).rowcount
 
     def _prune_asked(self, before: datetime) -> int:
-        """Addresses that somebody wrote into the form and nobody confirmed in time."""
-        return self._conn.execute(
-            "delete from subscribers where state = 'asked' and asked_at < ?", (to_text(before),)
-        ).rowcount
+        """Addresses that somebody wrote into the form and nobody confirmed in time, and the
+        letters to them."""
+        gone = self._conn.execute(
+            "delete from subscribers where state = 'asked' and asked_at < ? returning address",
+            (to_text(before),),
+        ).fetchall()
+        if gone:
+            Outbox(self._conn, Standing(self._conn)).forget([address for (address,) in gone])
+        return len(gone)
 
 
 def _limit(span: timedelta, now: datetime) -> datetime | None:

@@ -12,7 +12,7 @@ and every later attempt and recipient gets the same under its own key.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -467,6 +467,17 @@ class Outbox(Ledger):
             self._standing.allow(*row)
             self._standing.stir(row[0])
         return row is not None
+
+    def forget(self, addresses: Collection[str]) -> int:
+        """Drop the letters and digests of former subscribers, sent or not; how many that were.
+
+        What the config's own recipients are owed stays, although one may have the same address.
+        """
+        return self._conn.execute(
+            f"delete from messages where not {_ROUTED}"
+            " and lower(recipient) in (select lower(value) from json_each(?))",
+            (_encode(list(addresses)).decode(),),
+        ).rowcount
 
 
 _ROUTED = "(batch glob 'd:*' or batch glob 'i:*')"

@@ -135,8 +135,20 @@ class People:
         )
 
     def remove(self, address: str) -> bool:
-        """Forget an address altogether; False when it was not there."""
-        return self._conn.execute(f"delete from subscribers where {_SAME}", (address,)).rowcount > 0
+        """Forget an address altogether, with its mail and its bounces; False if it was not there.
+
+        Where the config writes to the same address, what became of that mail stays.
+        """
+        found = self._conn.execute(f"delete from subscribers where {_SAME}", (address,)).rowcount
+        if found:
+            self._outbox.forget((address,))
+            self._conn.execute(
+                "delete from suppressed where address = lower(?) and not exists (select 1"
+                " from messages where channel = suppressed.channel"
+                " and lower(recipient) = suppressed.address)",
+                (address,),
+            )
+        return found > 0
 
     # --- mutes ---
 
