@@ -732,6 +732,15 @@ def test_a_port_of_the_other_kind_of_tls_draws_a_warning(server, right):
     assert right in "".join(found)
 
 
+def test_an_address_that_no_mail_would_reach_is_refused():
+    text = mail("to = ['a@b.org', 'Jörg <jörg@b.org>']").replace("p@example", "ä@example")
+    assert problems(text) == (
+        "config.toml:4 [channel.m] from: ä@example.org has letters that mail cannot carry",
+        "config.toml:5 [channel.m] to: jörg@b.org has letters that mail cannot carry",
+    )
+    read(mail("to = 'Jörg <joerg@bücher.example>'"))
+
+
 def test_queries_are_checked_by_whoever_knows_the_language():
     def check(query):
         if "||" in query:

@@ -96,6 +96,7 @@ def test_adding_somebody_makes_them_due_at_their_hour(run, people):
     ("args", "said"),
     [
         (("no address",), "mail address"),
+        (("jörg@example.org",), "letters that mail cannot carry"),
         (("a@example.org", "--topic", "speach"), "did you mean 'speech'?"),
         (("a@example.org", "--topic", "speech", "--topic", "gone"), "no rule is called 'gone'"),
         (("a@example.org", "--query", "title:("), "cannot be read"),

@@ -78,7 +78,8 @@ class EmailOptions(ChannelOptions, frozen=True, kw_only=True):
         )
 
     def faults(self) -> tuple[Fault, ...]:
-        """Logins given twice or in halves, an unusual port, a template that does not work."""
+        """Logins given twice or in halves, an unusual port, an address that no mail would reach
+        (without SMTPUTF8 what stands before the @ is ASCII), a template that does not work."""
         given = self.smtp.server()
         found = [
             Fault(key=key, message="stands in smtp already; keep one")
@@ -93,6 +94,12 @@ class EmailOptions(ChannelOptions, frozen=True, kw_only=True):
         if right and right != ("smtps" if self.server.tls else "smtp"):
             message = f"port {self.server.port} is that of {right}:// as a rule"
             found.append(Fault(key="smtp", message=message, fatal=False))
+        for key, boxes in (("from", (self.from_,)), ("to", self.to)):
+            found += [
+                Fault(key=key, message=f"{box.address} has letters that mail cannot carry")
+                for box in boxes
+                if ascii_address(box.address) is None
+            ]
         return (*found, *template_faults(self))
 
 

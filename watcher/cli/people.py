@@ -201,10 +201,12 @@ def _check_topics(config: Config, topics: Iterable[str]) -> None:
 def _add(records: Records, config: Config, address: str, wishes: Wishes, *, again: bool) -> str:
     """What was done: added, changed, or kept away because they had left."""
     try:
-        address = read_address(address)
+        wire = ascii_address(read_address(address))
     except BadValue as exc:
         raise WatcherError(f"{address!r} {exc}") from exc
-    address = ascii_address(address) or address
+    if wire is None:
+        raise WatcherError(f"{address!r} has letters that mail cannot carry")
+    address = wire
     try:
         wishes = checked(wishes, [rule.name for rule in config.rules])
     except BadWish as exc:
