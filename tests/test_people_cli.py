@@ -179,9 +179,10 @@ def test_faults_of_a_list_are_told_in_plain_words_with_file_and_line(run, people
     assert run("import", file)[2] == (f"watcher: {file}: not UTF-8 text; save the file as UTF-8\n")
 
 
-def test_who_left_stays_unsubscribed_also_when_a_topic_is_gone(run, people, tmp_path):
+@pytest.mark.parametrize("topics", ["speech;gone", "gone", "gone;lost"])
+def test_who_left_stays_unsubscribed_also_when_a_topic_is_gone(run, people, tmp_path, topics):
     file = tmp_path / "list.csv"
-    file.write_text("address,state,topics\na@b.org,left,speech;gone\n")
+    file.write_text(f"address,state,topics\na@b.org,left,{topics}\n")
     assert run("import", file)[:2] == (0, "1 kept as unsubscribed\n")
     assert people()["a@b.org"].state is SubscriberState.LEFT
 

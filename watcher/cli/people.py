@@ -279,6 +279,10 @@ def _import(records: Records, config: Config, row: dict[str, Any], *, again: boo
     if state is SubscriberState.ASKED:
         return "had not confirmed and were left out"
     if state is SubscriberState.LEFT:
+        # That they left counts, also where none of what they once wanted is left.
+        names = tuple(rule.name for rule in config.rules)
+        if wishes.query is None and not set(names).intersection(wishes.topics):
+            wishes = msgspec.structs.replace(wishes, topics=names)
         _add(records, config, address, wishes, again=False)
         person = records.people.by_address(address)
         if person is not None:
