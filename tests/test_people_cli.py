@@ -142,6 +142,19 @@ def test_a_list_goes_out_and_comes_in_again(run, people, config, tmp_path):
     }
 
 
+def test_a_rule_with_a_semicolon_in_its_name_goes_out_and_comes_in_again(
+    run, people, config, tmp_path
+):
+    config.write_text(CONFIG.replace('"alignment"', '"a; b"'))
+    run("add", "ada@example.org", "--topic", "a; b", "--topic", "speech")
+    before = people()["ada@example.org"].wishes
+    file = tmp_path / "list.csv"
+    file.write_text(run("export")[1])
+    run("remove", "ada@example.org")
+    assert run("import", file)[:2] == (0, "1 added\n")
+    assert people()["ada@example.org"].wishes == before
+
+
 def test_a_list_of_mere_addresses_is_enough_and_a_faulty_line_is_named(run, people, tmp_path):
     file = tmp_path / "list.csv"
     file.write_text("name,address\nAda,ada@example.org\nX,nonsense\nBo,bo@example.org\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import secrets
 import sys
 from collections.abc import Iterable, Iterator
@@ -55,7 +56,8 @@ COLUMNS = (
     "weekday",
     "timezone",
 )
-"""Of the CSV file, in this order; only ``address`` must be there. Topics are parted by ``;``."""
+"""Of the CSV file, in this order; only ``address`` must be there. Topics are parted by ``;``; one
+in a rule's name is written ``\\;``."""
 
 _TAKES = {
     "min_upvotes": f"a whole number, 0 to {MAX_VOTES:,}",
@@ -305,7 +307,8 @@ def _state_of(row: dict[str, Any]) -> SubscriberState:
 def _wishes_of(row: dict[str, Any], config: Config) -> Wishes:
     """The wishes of a line; absent and empty cells are the defaults."""
     given = {name: (row.get(name) or "").strip() for name in COLUMNS}
-    topics = tuple(t.strip() for t in given["topics"].split(";") if t.strip())
+    parts = re.split(r"(?<!\\);", given["topics"])
+    topics = tuple(t.strip().replace(r"\;", ";") for t in parts if t.strip())
     if not topics and not given["query"]:
         topics = tuple(rule.name for rule in config.rules)
     try:
@@ -351,7 +354,7 @@ def _lines(people: Iterable[Subscriber]) -> Iterator[list[Any]]:
         yield [
             _cell(person.address),
             person.state.value,
-            _cell(";".join(wishes.topics)),
+            _cell(";".join(topic.replace(";", r"\;") for topic in wishes.topics)),
             _cell(wishes.query or ""),
             wishes.min_upvotes,
             wishes.frequency.value,
