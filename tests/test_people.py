@@ -571,6 +571,23 @@ async def test_a_higher_threshold_counts_from_the_very_next_mail(house):
     assert [e.event.paper.arxiv_id for e in finished.words.digest.entries] == ["2611.00002"]
 
 
+async def test_a_paper_that_passed_the_threshold_and_fell_back_is_told(house):
+    await house.subscribe("ada@example.org", min_upvotes=50)
+    house.clock.time = NOW - timedelta(hours=2)
+    await house.tell(1, votes=30)
+    for minutes, votes in ((30, 50), (60, 49)):
+        house.clock.time = NOW - timedelta(hours=1, minutes=-minutes)
+        await house.votes(1, votes)
+    house.clock.time = NOW + timedelta(days=1)
+    await house.round()
+    _, finished = await claim(house)
+    assert [e.event.paper.arxiv_id for e in finished.words.digest.entries] == ["2611.00001"]
+    await house.votes(1, 300)
+    house.clock.move(days=1)
+    await house.round()
+    assert len(await house.mail()) == 1
+
+
 async def test_recipients_of_the_config_are_not_asked_whether_they_subscribed(house):
     await house.tell(1)
     now = house.clock.now()

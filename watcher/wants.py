@@ -109,6 +109,8 @@ class Subscriber(Value, frozen=True, kw_only=True):
     muted: Mapping[str, datetime] = {}
     """Topic to the end of its mute; ended ones may still be there."""
     created_at: datetime
+    changed_at: datetime
+    """When they came, left or wished for something else; mutes left aside."""
     confirmed_at: datetime | None = None
     left_at: datetime | None = None
     told_cursor: int = 0
@@ -378,13 +380,15 @@ def tailor(digest: Digest, subscriber: Subscriber, now: datetime) -> Digest | No
     Only takes away: what is told is otherwise what was composed.
     """
     wishes = subscriber.wishes
+    # The round looked at the highest counts. One that has fallen since would never be told again.
+    need = wishes.min_upvotes if subscriber.changed_at >= digest.composed_at else 0
     query = compile_query(wishes.query) if wishes.query else None
     if query is not None and subscriber.mutes(OWN_QUERY, now):
         query = None
     heard = {topic for topic in wishes.topics if subscriber.mutes(topic, now) is None}
 
     def wants(rules: Iterable[str], event: Event) -> bool:
-        if event.paper is None or _upvotes(event) < wishes.min_upvotes:
+        if event.paper is None or _upvotes(event) < need:
             return False
         by_query = query is not None and (query.match(doc_of(event.paper, now=now)) is not False)
         return by_query or not heard.isdisjoint(rules)

@@ -23,7 +23,7 @@ _encode = msgspec.json.Encoder().encode
 _wishes = msgspec.json.Decoder(Wishes)
 _COLUMNS = (
     "id, handle, address, state, wishes, asked, asked_at, nonce, created_at, confirmed_at,"
-    " left_at, told_cursor, told_at, mailed_at, due_at"
+    " left_at, told_cursor, told_at, mailed_at, due_at, changed_at"
 )
 _SAME = "lower(address) = lower(?)"
 
@@ -291,4 +291,5 @@ def _subscriber(row: Sequence[Any], muted: dict[str, datetime]) -> Subscriber:
         told_at=maybe_from_text(row[12]),
         mailed_at=maybe_from_text(row[13]),
         due_at=maybe_from_text(row[14]),
+        changed_at=from_text(row[15]),
     )
