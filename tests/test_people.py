@@ -408,6 +408,63 @@ async def test_the_reason_names_the_threshold_of_its_own_reader(house):
     }
 
 
+BOTH = ("alignment", "speech")
+
+
+@pytest.mark.parametrize(
+    ("asks", "times"),
+    [
+        ({"topics": BOTH}, 1),
+        ({"topics": BOTH, "min_upvotes": 25}, 1),
+        ({"topics": ("alignment",), "query": "title:number"}, 1),
+        ({"topics": ("speech",)}, 1),
+        ({"topics": ("other",)}, 0),
+    ],
+)
+async def test_what_one_topic_has_told_no_other_tells_again(house, asks, times):
+    house.clock.time = NOW - timedelta(hours=2)
+    await house.subscribe("ada@example.org", **asks)
+    house.clock.time = NOW - timedelta(minutes=2)
+    await house.tell(1, votes=20 if "min_upvotes" in asks else 30)
+    house.clock.time = NOW
+    await house.votes(1, 30)
+    for _ in range(3):
+        await house.round()
+        house.clock.move(hours=12)
+        await house.tell(1, id="evt_again", rule="speech", votes=31)
+        house.clock.move(hours=12)
+    assert await house.mail() == [("ada@example.org", [1])] * times
+
+
+async def test_what_was_not_heard_is_not_taken_as_told_by_another_topic(house):
+    """Before they came, before they chose the topic, while it was muted."""
+    house.clock.time = NOW - timedelta(hours=3)
+    early = await house.subscribe("early@example.org", topics=("speech",))
+    mute = await house.subscribe("mute@example.org", topics=BOTH)
+    until = NOW + timedelta(hours=3)
+    await house.store.write(lambda r: r.people.mute(mute.id, "alignment", until))
+    undone = await house.subscribe("undone@example.org", topics=BOTH)
+    await house.store.write(lambda r: r.people.mute(undone.id, "alignment", until))
+    await house.tell(1)
+    house.clock.move(hours=1)
+    await house.subscribe("late@example.org", topics=BOTH)
+    house.clock.time = NOW
+    await house.round()
+    now = house.clock.move(hours=1)
+    both = wishes(topics=BOTH)
+    await house.store.write(
+        lambda r: r.people.change(early.id, both, now, due_at=next_due(both, now))
+    )
+    await house.store.write(lambda r: r.people.unmute(undone.id, "alignment", now))
+    house.clock.move(hours=5)
+    await house.tell(1, id="evt_again", rule="speech")
+    house.clock.time = NOW + timedelta(days=1)
+    await house.round()
+    assert sorted(await house.mail()) == [
+        (f"{name}@example.org", [1]) for name in ("early", "late", "mute", "undone")
+    ]
+
+
 async def test_a_muted_topic_is_left_out_until_its_mute_ends(house):
     person = await house.subscribe("ada@example.org", topics=("alignment", "speech"))
     until = house.clock.now() + timedelta(days=14)

@@ -110,7 +110,7 @@ class Subscriber(Value, frozen=True, kw_only=True):
     """Topic to the end of its mute; ended ones may still be there."""
     created_at: datetime
     changed_at: datetime
-    """When they came, left or wished for something else; mutes left aside."""
+    """When they came, left, wished for something else or ended a mute."""
     confirmed_at: datetime | None = None
     left_at: datetime | None = None
     told_cursor: int = 0
@@ -225,6 +225,9 @@ class Wanting(Value, frozen=True, kw_only=True, cache_hash=True):
     """They have been told of what came up to here."""
     since: datetime | None
     """The horizon of that look."""
+    steady_since: datetime | None = None
+    """From then on they were told what these topics said; not further back than such a look
+    reaches, so that it parts only those who changed something lately."""
 
 
 def wanting(subscriber: Subscriber, now: datetime) -> Wanting:
@@ -232,12 +235,18 @@ def wanting(subscriber: Subscriber, now: datetime) -> Wanting:
     wishes = subscriber.wishes
     heard = tuple(topic for topic in wishes.topics if subscriber.mutes(topic, now) is None)
     silent = subscriber.mutes(OWN_QUERY, now) is not None
+    since = subscriber.told_at
+    changes = (
+        subscriber.changed_at,
+        *(subscriber.muted[t] for t in heard if t in subscriber.muted),
+    )
     return Wanting(
         topics=tuple(sorted(heard)),
         query=None if silent else wishes.query,
         min_upvotes=wishes.min_upvotes,
         cursor=subscriber.told_cursor,
-        since=subscriber.told_at,
+        since=since,
+        steady_since=max(since - LOOK_BACK, *changes) if since else None,
     )
 
 
@@ -245,22 +254,30 @@ def choose(wanting: Wanting, window: Window) -> tuple[Event, ...]:
     """The changes to tell, each paper and kind once, oldest first.
 
     A change is told when it came after the last look; and, under a threshold, when its paper
-    has passed it since. For an own query every paper that was seen counts, whether or not a
-    rule spoke about it: it is new when it first matches.
+    has passed it since; but not when another of their topics had told the same before. For an
+    own query every paper that was seen counts, whether or not a rule spoke about it: it is new
+    when it first matches.
     """
     chosen: dict[tuple[int, EventType], Event] = {}
     query = compile_query(wanting.query) if wanting.query else None
     passing = _Passing(wanting, window)
+    told = {
+        (event.paper.row, event.type)
+        for event in window.events
+        if event.paper and event.rule in wanting.topics and passing.told(event, event.paper)
+    }
     for event in window.events:
         paper = event.paper
-        if paper is None or (paper.row, event.type) in chosen or not passing.tells(event, paper):
+        if paper is None or not passing.tells(event, paper):
+            continue
+        if (paper.row, event.type) in told or (paper.row, event.type) in chosen:
             continue
         by_query = query is not None and event.type is not EventType.NEW
         if event.rule in wanting.topics or (by_query and _matches(query, paper, window)):
             chosen[paper.row, event.type] = event
     if query is not None:
         for paper in filter(passing.has_begun, window.young):
-            if _matches(query, paper, window):
+            if (paper.row, EventType.NEW) not in told and _matches(query, paper, window):
                 change = _own_change(query, paper, wanting.min_upvotes, window.now)
                 chosen.setdefault((paper.row, EventType.NEW), change)
     return _without_lesser(chosen.values())
@@ -288,6 +305,14 @@ class _Passing:
             return at_once or self._now.get(paper.row, 0) >= self._need
         # What had enough votes by itself was told when it was fresh.
         return not at_once and self._is_recent(event.at) and self._has_passed(paper.row)
+
+    def told(self, event: Event, paper: Paper) -> bool:
+        """Whether a change of one of their topics was surely told at an earlier look."""
+        steady = self._wanting.steady_since
+        if steady is None or event.at <= steady or event.cursor > self._wanting.cursor:
+            return False
+        at_once = (event.counts.upvotes or 0) >= self._need
+        return at_once or self._before.get(paper.row, 0) >= self._need
 
     def has_begun(self, paper: Paper) -> bool:
         """Whether a paper came, or passed the threshold, between the last look and this one."""

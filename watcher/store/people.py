@@ -160,9 +160,12 @@ class People:
             (row, topic, to_text(until)),
         )
 
-    def unmute(self, row: int, topic: str) -> None:
-        """Hear of a topic again."""
+    def unmute(self, row: int, topic: str, now: datetime) -> None:
+        """Hear of a topic again: of what comes from now on."""
         self._conn.execute("delete from mutes where subscriber = ? and topic = ?", (row, topic))
+        self._conn.execute(
+            "update subscribers set changed_at = ? where id = ?", (to_text(now), row)
+        )
 
     # --- due ---
 

@@ -136,7 +136,7 @@ def _change(
         people.mute(person.id, topic, now + MUTE_FOR)
         return "muted"
     if action == "unmute":
-        people.unmute(person.id, topic)
+        people.unmute(person.id, topic, now)
         return "unmuted"
     return None
 
