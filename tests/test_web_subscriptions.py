@@ -281,6 +281,17 @@ async def test_everything_can_be_changed_with_effect_on_the_next_mail(reader):
     assert (await reader.person()).wishes == person.wishes
 
 
+async def test_only_once_a_day_is_what_it_says_also_when_it_is_pressed_twice(reader):
+    await reader.subscribe(frequency="instant")
+    preferences, _ = await reader.links()
+    page = (await reader.visitor.get(preferences)).text
+    form = re.search(r"<form[^>]*>(?:(?!</form>).)*Only once a day.*?</form>", page, re.DOTALL)[0]
+    fields = dict(re.findall(r'name="(\w+)" value="(\w+)"[^>]*>(?!Unsub)', form))
+    for _ in range(2):  # a double click, or another browser that shows the page of before
+        assert (await reader.visitor.post(preferences, fields)).status == 303
+    assert (await reader.person()).wishes.frequency is Frequency.DAILY
+
+
 async def test_less_often_goes_step_by_step(reader):
     await reader.subscribe(frequency="instant")
     preferences, _ = await reader.links()

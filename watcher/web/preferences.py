@@ -88,6 +88,7 @@ async def change(request: web.Request) -> web.Response:
     given = await form_of(request)
     action = text_of(given, "action", 20)
     topic = text_of(given, "topic", 80)
+    frequency = text_of(given, "frequency", 20)
     now = context.now
     try:
         wishes = read_wishes(given, context) if action == "save" else person.wishes
@@ -99,7 +100,9 @@ async def change(request: web.Request) -> web.Response:
         log.info("subscriber_changed", change="left")
         return _gone(request, person)
     said = await context.store.write(
-        lambda r: _change(r, person, action, wishes=wishes, topic=topic, now=now)
+        lambda r: _change(
+            r, person, action, wishes=wishes, topic=topic, frequency=frequency, now=now
+        )
     )
     if said is None:
         raise Problem(400, "Not understood", "The form was not filled in as it was sent.")
@@ -114,6 +117,7 @@ def _change(
     *,
     wishes: Wishes,
     topic: str,
+    frequency: str,
     now: datetime,
 ) -> str | None:
     """Do what a form asks; the word for what was done, None when it makes no sense."""
@@ -127,7 +131,9 @@ def _change(
         people.change(person.id, wishes, now, due_at=_due(person, wishes, now))
         return "saved"
     if action == "less":
-        calmer = msgspec.structs.replace(person.wishes, frequency=person.wishes.frequency.less)
+        calmer = msgspec.structs.replace(
+            person.wishes, frequency=_calmer(person.wishes.frequency, frequency)
+        )
         people.change(person.id, calmer, now, due_at=_due(person, calmer, now))
         return "less"
     if action == "mute":
@@ -139,6 +145,12 @@ def _change(
         people.unmute(person.id, topic, now)
         return "unmuted"
     return None
+
+
+def _calmer(now: Frequency, asked: str) -> Frequency:
+    """What the button said; as it is, where it was pressed twice or on an old page."""
+    steps = (now.less, Frequency.WEEKLY)
+    return next((step for step in steps if asked in ("", step.value)), now)
 
 
 def _due(person: Subscriber, wishes: Wishes, now: datetime) -> datetime | None:
