@@ -229,6 +229,16 @@ def test_removing_somebody_unknown_says_so(run):
     assert "x@example.org" in err
 
 
+def test_the_list_shows_when_they_are_written_to(run):
+    run("add", "a@example.org", "--frequency", "instant", "--hour", 9)
+    run("add", "b@example.org", "--frequency", "weekly", "--weekday", 3, "--hour", 0)
+    run("add", "c@example.org")
+    out = " ".join(run()[1].split())
+    assert "instant in" in out  # the next full hour, whatever hour they once chose
+    assert "weekly thu 00:00 Europe/Berlin" in out
+    assert "daily 08:00 Europe/Berlin" in out
+
+
 def test_the_list_shows_who_bounced(run, config):
     run("add", "ada@example.org")
     with open_records(config.parent / "w.db") as records, records.transaction():

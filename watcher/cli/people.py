@@ -29,7 +29,7 @@ from watcher.cli.common import (
     tell_notes,
 )
 from watcher.config import Config
-from watcher.config.values import BadValue, read_address
+from watcher.config.values import BadValue, Weekday, read_address
 from watcher.errors import ConfigError, UnknownName, WatcherError
 from watcher.store import Records
 from watcher.wants import (
@@ -121,7 +121,7 @@ def _list(json_: bool) -> int:
             f"[red]bounced[/]: {escape(why)}" if why else person.state.value,
             escape(topics),
             count(wishes.min_upvotes or None),
-            f"{wishes.frequency.value} {wishes.hour:02d}:00 {wishes.timezone}",
+            _when(wishes),
             age(person.due_at) if person.due_at else "–",
             age(person.mailed_at),
         )
@@ -133,6 +133,14 @@ def _list(json_: bool) -> int:
             else escape("nobody yet; first name the channel for their mail: [web] subscribe")
         )
     return 0
+
+
+def _when(wishes: Wishes) -> str:
+    """``weekly mon 08:00 Europe/Berlin``; an hour and a day only where they count."""
+    if wishes.frequency is Frequency.INSTANT:
+        return wishes.frequency.value
+    day = f" {Weekday(wishes.weekday).name.lower()}" if wishes.frequency is Frequency.WEEKLY else ""
+    return f"{wishes.frequency.value}{day} {wishes.hour:02d}:00 {wishes.timezone}"
 
 
 def _as_json(person: Subscriber, suppressed: str | None) -> dict[str, Any]:
