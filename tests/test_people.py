@@ -608,7 +608,7 @@ async def test_what_was_muted_since_is_taken_out_and_an_empty_message_is_not_sen
     muted = await house.store.read(lambda r: r.people.by_address("ada@example.org"))
     left = tailor(digest, muted, house.clock.now())
     assert [e.event.paper.arxiv_id for e in left.entries] == ["2611.00001"]
-    assert left.title.endswith(": 1 new paper")
+    assert left.title == "Thu 19 Nov: 1 new paper (late)"
     await house.store.write(lambda r: r.people.mute(person.id, "alignment", until))
     _, why = await claim(house)
     assert why == "nothing of it is wanted any more"

@@ -22,6 +22,8 @@ LATE_BLOOMERS = "Late bloomers"
 LATE_BLOOMERS_NOTE = "Papers passed over when young that crossed the rule later"
 LATE_AFTER = timedelta(minutes=30)
 """A message that leaves later than this after its promised time says so."""
+LATE_MARK = " (late)"
+"""At the end of its subject."""
 SUBJECT_LIMIT = 150
 
 Told = tuple[str, int, str]
@@ -269,7 +271,7 @@ def _title(
     if not said:
         day = (frame.due_at or now).astimezone(frame.zone)
         said = f"{day:%a} {day.day} {day:%b}: {count_kinds(entries, notices)}"
-    mark = " (late)" if late else ""
+    mark = LATE_MARK if late else ""
     return clip(clean(said), SUBJECT_LIMIT - len(mark)) + mark
 
 

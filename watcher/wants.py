@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from watcher.config.values import EVERY_DAY, Hours, Weekday
-from watcher.digest import count_kinds
+from watcher.digest import LATE_MARK, count_kinds
 from watcher.errors import QueryError, WatcherError
 from watcher.identity import digest_of, event_id
 from watcher.matching import Doc, doc_of, is_costly
@@ -431,6 +431,7 @@ def tailor(digest: Digest, subscriber: Subscriber, now: datetime) -> Digest | No
     shown = [entry for section in sections for entry in section.entries]
     day, colon, _ = digest.title.partition(": ")
     title = f"{day}: {count_kinds(shown)}" if colon and not digest.instant else count_kinds(shown)
+    title += LATE_MARK if digest.late else ""
     return msgspec.structs.replace(digest, sections=tuple(sections), title=title)
 
 
