@@ -1,7 +1,7 @@
 """Delivering through real servers that misbehave: nothing lost, nothing sent twice without need."""
 
 import shutil
-from datetime import timedelta
+from datetime import time, timedelta
 
 import pytest
 from aiohttp import web
@@ -16,7 +16,7 @@ from watcher.channels.edge import Edge
 from watcher.channels.email import EmailChannel, EmailOptions
 from watcher.channels.webhook import WebhookChannel, WebhookOptions
 from watcher.config.secrets import Secret, SecretUrl, SmtpUrl
-from watcher.config.values import Mailbox
+from watcher.config.values import EVERY_DAY, Mailbox, Weekday
 from watcher.model import EventType, MessageState
 from watcher.store import open_records
 
@@ -165,3 +165,35 @@ async def test_a_webhook_nobody_listens_at_is_tried_again(path):
         assert line.state is MessageState.WAITING
         assert "connection refused" in line.error
         await channel.close()
+
+
+@pytest.mark.parametrize("days", [(Weekday.MON,), EVERY_DAY], ids=["weekly", "daily"])
+@pytest.mark.parametrize("answer", ["552 5.2.2 mailbox full", "451 4.7.1 later"])
+async def test_one_mailbox_that_refuses_costs_the_others_nothing(path, days, answer):
+    base = with_outlet(
+        READERS, "me", to=("a@example.org", "b@example.org"), digest=time(8), days=days
+    )
+    clock, weeks = FakeClock(NOW), 6
+    async with smtp_server(replies={"b@example.org": answer}) as server:
+        channel, other = mail(server.port, clock), Obedient("other")
+        async with Post(path, channel, other, base=base, clock=clock) as here:
+            for number in range(1, weeks + 1):
+                await here.tell(number)
+                await here.live(NOW + timedelta(days=7 * number))
+            state = await here.state()
+            await channel.close()
+    assert [m.message["To"] for m in server.mails] == ["a@example.org"] * weeks
+    assert state.disabled is False
+    assert [said.digest.title for said in other.got] == []
+
+
+async def test_a_server_that_refuses_everybody_is_told_all_the_same(path):
+    clock = FakeClock(NOW)
+    async with smtp_server(Mode.POLICY) as server:
+        channel, other = mail(server.port, clock), Obedient("other")
+        async with Post(path, channel, other, base=READERS, clock=clock) as here:
+            await here.tell(1)
+            await here.live(NOW + timedelta(hours=6))
+            await channel.close()
+    (said,) = other.got
+    assert "channel me fails since" in said.digest.title

@@ -94,6 +94,7 @@ class SendError(WatcherError):
         permanent: this message will never be taken; do not retry it.
         gone: the endpoint asked never to be called again (HTTP 410).
         bad_recipient: the recipient's address is refused for good; suppress it.
+        refused_recipient: the recipient is refused for now; others may be taken.
     """
 
     retryable = True
@@ -106,10 +107,12 @@ class SendError(WatcherError):
         retry_after: float | None = None,
         gone: bool = False,
         bad_recipient: bool = False,
+        refused_recipient: bool = False,
     ) -> None:
         super().__init__(message, retryable=retryable, retry_after=retry_after)
         self.gone = gone
         self.bad_recipient = bad_recipient
+        self.refused_recipient = refused_recipient
 
     @property
     def permanent(self) -> bool:

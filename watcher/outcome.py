@@ -68,9 +68,20 @@ def record(
         records.outbox.dead(claimed.key, now, error=_why_dead(claimed, error))
     else:
         records.outbox.failed(claimed.key, now, error=str(error), due_at=due_at)
-    notice, told = _fails(records, plan, settings, state, outcome)
+    notice: EventType | None = None
+    told: str | None = None
+    if not (error.refused_recipient and _serves_others(records, state, claimed, now)):
+        notice, told = _fails(records, plan, settings, state, outcome)
     ended = MessageState.DEAD if due_at is None else MessageState.WAITING
     return Recorded(state=ended, due_at=due_at, notice=notice, told=told)
+
+
+def _serves_others(records: Records, state: ChannelState, claimed: Claimed, now: datetime) -> bool:
+    """Whether a refused recipient says nothing against the channel: it has taken mail since this
+    message was promised, or there is some that it was not asked to take yet."""
+    if state.last_sent_at is not None and state.last_sent_at >= claimed.promised_at:
+        return True
+    return records.outbox.has_untried(claimed.channel, now)
 
 
 def _try_again(settings: DeliverySettings, outcome: Outcome, chance: float) -> datetime | None:

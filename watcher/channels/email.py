@@ -215,14 +215,14 @@ class EmailChannel:
 
     def _refusal(self, code: int, text: str) -> SendError:
         """What a refused RCPT means: the address, or the channel, or just not now."""
-        words = f"the recipient was refused: {code} {_said(text)}"
-        if code >= 500 and self._blames_address(text):
-            return SendError(
-                f"mail server {self._server.host}:{self._server.port}: {words}",
-                retryable=False,
-                bad_recipient=True,
-            )
-        return self._fault(words)
+        blamed = code >= 500 and self._blames_address(text)
+        return SendError(
+            f"mail server {self._server.host}:{self._server.port}: "
+            f"the recipient was refused: {code} {_said(text)}",
+            retryable=not blamed,
+            bad_recipient=blamed,
+            refused_recipient=not blamed,
+        )
 
     def _blames_address(self, text: str) -> bool:
         enhanced = _ENHANCED.match(text.strip())

@@ -189,6 +189,17 @@ class Ledger:
         )
         return {state.value: 0 for state in MessageState} | dict(rows.fetchall())
 
+    def has_untried(self, channel: str, now: datetime) -> bool:
+        """Whether a channel has something due that it was never asked to take."""
+        return (
+            self._conn.execute(
+                "select 1 from messages where state = 'waiting' and channel = ? and due_at <= ?"
+                " and attempts = 0 limit 1",
+                (channel, to_text(now)),
+            ).fetchone()
+            is not None
+        )
+
     # --- keeping ---
 
     def prune(self, before: datetime) -> int:
