@@ -977,8 +977,28 @@ async def test_an_alert_that_failed_waits_for_the_end_of_the_quiet_hours(post):
         await here.live(NOW + hours(24))
         assert channel.papers == ["Paper number 1"]
         assert len(channel.tried) == 4
-        (line,) = await here.lines()
-        assert line.promised_at == NOW
+
+
+async def test_an_alert_that_waits_for_the_end_of_the_quiet_hours_is_not_called_stuck(post):
+    metrics = Metrics()
+    async with post(Obedient("me", DOWN), base=at_night("me"), metrics=metrics) as here:
+        await here.tell(1)
+        assert await here.deliverer.deliver_due() == Report(failed=1)
+        here.clock.advance(120)
+        assert await here.deliverer.deliver_due() == Report()
+        await here.deliverer._measure(NOW + hours(3))
+        assert metrics.registry.get_sample_value("watcher_outbox_oldest_age_seconds") == 0
+
+
+async def test_an_alert_that_waited_one_night_and_found_nobody_waits_the_next_one_too(post):
+    channel = Obedient("me")
+    async with post(channel, base=at_night("me")) as here:
+        await here.tell(1)
+        here.clock.advance(120)
+        assert await here.deliverer.deliver_due() == Report()
+        here.clock.advance(24 * 3600)  # the machine was off by day
+        assert await here.deliverer.deliver_due() == Report()
+        assert channel.tried == []
 
 
 async def test_what_was_overdue_waits_and_what_is_asked_for_by_hand_does_not(post):

@@ -288,7 +288,7 @@ class Outbox(Ledger):
         One at a time, and only when the last was recorded: so that no more is claimed than can
         be sent within the lease, and a mute or an unsubscribe counts until just before sending.
         What a mute removes ends as cancelled. ``quiet`` is when the channel's quiet hours end, in
-        which it is: until then alerts wait, those too that failed before.
+        which it is: until then alerts wait, those too that failed before; it is their new promise.
         """
         state = self._standing.get(channel)
         if state is None or state.disabled or state.resting(now):
@@ -296,7 +296,7 @@ class Outbox(Ledger):
         while (row := self._oldest_due(channel, now)) is not None:
             if quiet is not None and self._waits_for_dawn(row):
                 self._conn.execute(
-                    "update messages set due_at = ?, leased = 0 where key = ?",
+                    "update messages set due_at = ?1, promised_at = ?1, leased = 0 where key = ?2",
                     (to_text(quiet), row["key"]),
                 )
                 continue
