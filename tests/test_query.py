@@ -404,7 +404,13 @@ def test_a_small_or_is_a_word_and_the_query_says_so():
             "Organization:Tiny Lab",
             ('Lab is not looked for in Organization; write Organization:"Tiny Lab"',),
         ),
+        (
+            "author:Bo X. Li RLHF",
+            ('X. Li is not looked for in author; write author:"Bo X. Li"',),
+        ),
         ('author:Ngo AND Speech author:"Ada Ngo" Speech author:Ngo speech', ()),
+        ("author:Ngo RLHF", ()),
+        ("organization:Lab LLM author:Ngo GPT-4", ()),
         ("author:Ngo Title:speech", ()),
         (
             "speech, audio",

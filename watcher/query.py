@@ -179,7 +179,7 @@ def _notes(text: str) -> tuple[str, ...]:
             for age, unit in _PARTED_AGE.findall(outside)
         ),
         *(
-            f'{rest} is not looked for in {field}; write {field}:"{first} {rest}"'
+            f'{rest.strip()} is not looked for in {field}; write {field}:"{first}{rest}"'
             for field, first, rest in _PARTED_NAME.findall(outside)
         ),
         *(
@@ -200,9 +200,11 @@ _PARTED_AGE = re.compile(
 
 
 _PARTED_NAME = re.compile(
-    r"\b((?i:author|organization)):(\w[\w.'-]*)\s+(?!(?:AND|OR|NOT)\b)((?!\d)[^\W_a-z][\w.'-]*)(?![\w:])"
+    r"\b((?i:author|organization)):(\w[\w.'-]*)"
+    r"((?:\s+(?!(?:AND|OR|NOT)\b|[A-Z]{2})(?!\d)[^\W_a-z][\w.'-]*(?![\w:]))+)"
 )
-"""A capital letter goes on with a name; what is looked for beside it is mostly written small."""
+"""A capital letter goes on with a name; what is looked for beside it is mostly written small, or
+all in capitals, as RLHF is."""
 _COMMA = re.compile(r"\w,\s+\w")
 
 
