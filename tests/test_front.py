@@ -73,14 +73,16 @@ async def test_pages_and_links_follow_a_reload(life, tmp_path):
     assert daemon._front._readers._public == "https://two.example"
     found.append(config(tmp_path, text(site, subscribe="")))
     await daemon.reload()
-    assert daemon._front._readers is None
     assert (await page_of(daemon, "/subscribe"))[0] == 404
     await daemon._hold_round()
 
 
-async def test_who_has_left_gets_nothing_more_through_an_earlier_channel_either(life, tmp_path):
+@pytest.mark.parametrize("subscribe", ["post", ""])
+async def test_who_has_left_gets_nothing_more_through_an_earlier_channel_either(
+    life, tmp_path, subscribe
+):
     daemon, found, site = life
-    both = text(site, channel="post", subscribe="post")
+    both = text(site, channel="post", subscribe=subscribe)
     found.append(config(tmp_path, both + TABLES[TABLES.index("[channel") :].format(channel="mail")))
     await daemon.reload()
     now = datetime.now(UTC)

@@ -717,7 +717,7 @@ class Daemon:
             self.app.memos.expect(len(agenda))
             self._forget_gone()
             self._work.set()
-            if self._front is not None:
+            if self._front is not None and readers is not None:
                 self._front.use(config, rules, readers)
             await self._follow_addresses()
             await self.deliverer.use(self.app.plan, channels, config.delivery)

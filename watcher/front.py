@@ -20,23 +20,20 @@ from watcher.web.app import keys_of
 
 
 class Front:
-    """Pages and subscribers of one config, which ``use`` replaces."""
+    """Pages and subscribers of one config, which ``use`` puts in force, and replaces."""
 
     def __init__(self, context: WebContext) -> None:
         """``context.mail_ready`` is called when there is something to send."""
         self._context = context
-        self._readers: Readers | None = None
+        self._readers: Readers
         self._web: Web | None = None
 
-    async def readers_of(self, config: Config) -> Readers | None:
-        """The subscribers of the channel that a config names; None when it names none."""
-        settings = config.web
-        if settings.subscribe is None:
-            return None
-        tokens = await keys_of(self._context, config)
-        return Readers(tokens, settings.public_url)
+    async def readers_of(self, config: Config) -> Readers:
+        """The subscribers under a config. Where nobody can subscribe any more, what still waits
+        for those who did is theirs to stop."""
+        return Readers(await keys_of(self._context, config), config.web.public_url)
 
-    def use(self, config: Config, rules: tuple[Rule, ...], readers: Readers | None) -> None:
+    def use(self, config: Config, rules: tuple[Rule, ...], readers: Readers) -> None:
         """Follow a config from now on; ``readers`` are those of the config."""
         self._context.use(config, rules)
         self._readers = readers
@@ -52,13 +49,13 @@ class Front:
 
     def finish(self, records: Records, claimed: Claimed, now: datetime) -> Claimed | str:
         """A message as its reader wants it now; those of the config pass as they are."""
-        return claimed if self._readers is None else self._readers.finish(records, claimed, now)
+        return self._readers.finish(records, claimed, now)
 
     async def hold_round(self, now: datetime) -> None:
         """Fill the messages of subscribers whose hour has come; what fails is tried again."""
         config = self._context.config
         channel = config.web.subscribe
-        if self._readers is None or channel is None:
+        if channel is None:
             return
         try:
             most = config.channel(channel).max_papers
