@@ -208,7 +208,10 @@ def everything(records, now):
         table: records.conn.execute(f"select count(*) from {table}").fetchone()[0]
         for table in ("papers", "events", "keys", "pairs", "sightings", "checks", "orders")
     }
-    histories = {row: records.papers.history(row, at) for row in records.papers.all_rows()}
+    histories = {
+        row: records.papers.history(row, at)
+        for (row,) in records.conn.execute("select id from papers")
+    }
     recent = {
         row: [look for look in history.looks if look.at > at - 25 * 86_400]
         for row, history in histories.items()

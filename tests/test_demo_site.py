@@ -585,7 +585,7 @@ def test_a_rotation_shows_one_visit_after_the_other(bench_folder: Path) -> None:
 )
 def test_the_demo_shows_only_good_news_in_green(kind: EventType, colour: str) -> None:
     out = Console(file=io.StringIO(), force_terminal=True, color_system="standard", width=100)
-    story = Story(out, ())
+    story = Story(out)
     checked = Checked(target="trending", at=NOW, outcome=CheckOutcome.OK)
     story.tell(checked, (notice(type=kind, reason="something happened"),))
     assert f"\x1b[{colour}msomething happened" in out.file.getvalue()  # type: ignore[attr-defined]

@@ -28,18 +28,6 @@ def test_known_events_and_rules_without_channels_are_owed_to_nobody():
     assert assign([event(1, known=True), event(2, rule="other")], {"alignment": ("me",)}) == {}
 
 
-def test_notices_go_to_the_operators_only():
-    told = notice()
-    assert assign([told], {"alignment": ("me",)}, operators=("ops",)) == {"ops": (told,)}
-
-
-def test_a_channel_hears_of_a_paper_and_kind_once():
-    later = event(1, rule="later")
-    wants = {"later": ("me", "team")}
-    assert assign([later], wants, told={("me", 1, "new")}) == {"team": (later,)}
-    assert assign([later], wants, told={("me", 1, "rising")})["me"] == (later,)
-
-
 def test_an_instant_channel_gets_one_batch_due_now():
     events = [event(1), rising(2)]
     deliveries = route({"me": events}, {"me": options()}, NOW)

@@ -345,7 +345,7 @@ async def test_a_long_pause_is_left_to_the_caller_and_holds_for_the_whole_host(
         with pytest.raises(FetchError, match="asked for a pause") as caught:
             await visitor.get(f"{site.url}/b")
         assert caught.value.retry_after == 500
-        assert visitor.pause_left(f"{site.url}/c") == 500
+        assert [*visitor.pauses().values()] == [clock.now() + timedelta(seconds=500)]
         assert len(site.requests) == 1, "nobody asks while the pause lasts"
 
         clock.advance(450)

@@ -133,7 +133,7 @@ def import_later(path, steps):
     with open_records(path) as records, records.transaction():
         source = records.sources.id_of("imported")
         for step in steps[1:]:
-            known = records.papers.all_rows()
+            known = [row for (row,) in records.conn.execute("select id from papers")]
             at = int(step.at.timestamp()) + 1
             records.conn.executemany(
                 "insert or ignore into sightings values (?, ?, ?, 5000, 50, 90000)",

@@ -26,9 +26,6 @@ LATE_MARK = " (late)"
 """At the end of its subject."""
 SUBJECT_LIMIT = 150
 
-Told = tuple[str, int, str]
-"""Channel, paper's row and kind of change that the channel has heard of."""
-
 _MATCHED = re.compile(r" · (?=(?:matches|follows) )")
 """Before it stands what is so of the paper, behind it what a rule was looking for."""
 
@@ -56,33 +53,17 @@ class Frame(Value, frozen=True, kw_only=True):
 
 
 def assign(
-    events: Iterable[Event],
-    wants: Mapping[str, Collection[str]],
-    *,
-    operators: Collection[str] = (),
-    told: Collection[Told] = (),
+    events: Iterable[Event], wants: Mapping[str, Collection[str]]
 ) -> dict[str, tuple[Event, ...]]:
-    """Which channel is owed which events.
+    """Which channel is owed which changes: those of the rules it wants, but no known ones.
 
-    ``wants`` names the channels of each rule; notices go to ``operators``. Known events are
-    owed to nobody, and a channel is not told a second time of a paper and kind in ``told``.
+    ``wants`` names the channels of each rule.
     """
     owed: dict[str, list[Event]] = {}
     for event in events:
-        for channel in _hearers(event, wants, operators):
-            if event.paper is None or (channel, event.paper.row, event.type.kind) not in told:
-                owed.setdefault(channel, []).append(event)
+        for channel in () if event.known else wants.get(event.rule or "", ()):
+            owed.setdefault(channel, []).append(event)
     return {channel: tuple(heard) for channel, heard in owed.items()}
-
-
-def _hearers(
-    event: Event, wants: Mapping[str, Collection[str]], operators: Collection[str]
-) -> Collection[str]:
-    if event.known:
-        return ()
-    if not event.type.is_change:
-        return operators
-    return wants.get(event.rule or "", ())
 
 
 def route(

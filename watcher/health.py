@@ -11,7 +11,6 @@ restart could mend. ``failing`` is what needs a restart or a person.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -209,9 +208,7 @@ class Health:
 
     # --- the look, again and again ---
 
-    async def keep_watch(
-        self, store: Store, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
-    ) -> None:
+    async def keep_watch(self, store: Store) -> None:
         """Look for signs of life and feed the watchdog while there are any; for ever."""
         loop = asyncio.get_running_loop()
         was_alive = True
@@ -224,7 +221,7 @@ class Health:
                 log.error("task_failed", part="watchdog", error="; ".join(self._broken()))
             was_alive = self.alive
             asleep = loop.time()
-            await sleep(self.period)
+            await asyncio.sleep(self.period)
             if self._metrics is not None:
                 self._metrics.loop_lag.set(max(0.0, loop.time() - asleep - self.period))
 

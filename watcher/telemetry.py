@@ -14,7 +14,7 @@ import contextlib
 import logging
 import sys
 from collections.abc import Collection
-from typing import Any, TextIO
+from typing import TextIO
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -77,7 +77,6 @@ def configure(
     as_json = not out.isatty() if json is None else json
     threshold = logging.getLevelNamesMapping()[level.upper()]
     processors: list[Processor] = [
-        structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _short_errors(tracebacks=threshold <= logging.DEBUG),
@@ -229,8 +228,3 @@ class Metrics:
         gauge = SourceGauge(f"watcher_{name}", words)
         self.registry.register(gauge)
         return gauge
-
-
-def bind(**values: Any) -> None:
-    """Attach values to every log line of the current task."""
-    structlog.contextvars.bind_contextvars(**values)

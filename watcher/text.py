@@ -84,7 +84,6 @@ def draw_votes(votes: Sequence[int], width: int = 16) -> str:
     return "".join(BLOCKS[round((vote - low) * (len(BLOCKS) - 1) / span)] for vote in votes)
 
 
-def count_of(number: int, singular: str, plural: str | None = None) -> str:
+def count_of(number: int, noun: str) -> str:
     """``1 paper``, ``12 papers``, ``1,204 papers``."""
-    word = singular if number == 1 else plural or f"{singular}s"
-    return f"{number:,} {word}"
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -27,9 +27,9 @@ class Account(Value, frozen=True, kw_only=True):
     politeness: tuple[Ledger, ...]
 
 
-def account_of(records: Records, config: Config, now: datetime | None = None) -> Account:
+def account_of(records: Records, config: Config) -> Account:
     """The account of the last 24 hours."""
-    now = now or datetime.now(UTC)
+    now = datetime.now(UTC)
     since = now - SPAN
     return Account(
         since=since,

@@ -97,7 +97,7 @@ def once(sources: tuple[str, ...], due: bool, json_: bool) -> int:
     for name in sources:
         config.source(name)
     out = console(stderr=json_)
-    show = _Lines(out, len(config.sources)).show if not json_ else None
+    show = _Lines(out).show if not json_ else None
 
     async def live() -> tuple[Checked, ...]:
         return await daemon.once(sources or None, due_only=due)
@@ -133,10 +133,9 @@ def once(sources: tuple[str, ...], due: bool, json_: bool) -> int:
 class _Lines:
     """One line per visit, as it ends."""
 
-    def __init__(self, out, total: int) -> None:  # type: ignore[no-untyped-def]
+    def __init__(self, out) -> None:  # type: ignore[no-untyped-def]
         self._out = out
         self._done = 0
-        self._total = total
 
     def show(self, checked: Checked) -> None:
         """Print it; a reader that is gone does not keep the other sources from being visited."""

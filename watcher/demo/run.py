@@ -143,7 +143,7 @@ async def _run_demo(folder: Path, *, seed: int, days: int, out: Console) -> int:
         text = CONFIG.format(site=site.url)
         (folder / "config.toml").write_text(text, "utf-8")
         config = parse(text.encode(), OPTIONS, env={}, folder=folder.absolute())
-        story = Story(out, script)
+        story = Story(out)
         await _watch(config, clock, start + timedelta(days=days), story)
     story.close(folder)
     await _show(config, clock, out)
@@ -275,9 +275,8 @@ _COLOURS = {EventType.SOURCE_FAILING: "red", EventType.SOURCE_DRIFTING: "yellow"
 class Story:
     """What is worth a line, and the sums at the end."""
 
-    def __init__(self, out: Console, script: tuple[Incident, ...]) -> None:
+    def __init__(self, out: Console) -> None:
         self._out = out
-        self._script = list(script)
         self._checks = self._failed = self._unchanged = 0
         self._told: dict[EventType, int] = {}
         self._shown = 0

@@ -400,11 +400,6 @@ class Fetcher:
             site = self._sites[name] = _Site(name, self.options)
         return site
 
-    def pause_left(self, url: str) -> float:
-        """Seconds for which this URL's host asked not to be visited; 0 when it may be."""
-        site = self._site(self._target(url))
-        return max(site.pace.demanded_until - self._clock.monotonic(), 0.0)
-
     def pauses(self) -> dict[str, datetime]:
         """The hosts that asked for a pause, and its end; for ``resume`` after a restart."""
         now, moment = self._clock.now(), self._clock.monotonic()

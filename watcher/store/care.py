@@ -265,16 +265,9 @@ class Care:
 
     def last_good_before(self, source: int, at: datetime) -> datetime | None:
         """The last time before an instant that a source was seen well."""
-        return self._good(source, "< ? order by at desc", at)
-
-    def first_good_after(self, source: int, at: datetime) -> datetime | None:
-        """The first time at or after an instant that a source was seen well."""
-        return self._good(source, ">= ? order by at", at)
-
-    def _good(self, source: int, where: str, at: datetime) -> datetime | None:
         row = self._conn.execute(
             "select at from checks where source = ? and outcome in ('ok', 'unchanged')"
-            f" and at {where} limit 1",
+            " and at < ? order by at desc limit 1",
             (source, to_text(at)),
         ).fetchone()
         return from_text(row[0]) if row else None

@@ -141,13 +141,6 @@ class Events:
         """Events decided in ``[since, until)``, oldest first, baselines included."""
         return self._read("at >= ? and at < ? order by cursor", (to_text(since), to_text(until)))
 
-    def by_ids(self, ids: Iterable[str]) -> tuple[Event, ...]:
-        """Events by their ids, oldest first."""
-        return self._read(
-            "id in (select value from json_each(?)) order by cursor",
-            (_encode(list(ids)).decode(),),
-        )
-
     def by_cursors(self, cursors: Iterable[int]) -> tuple[Event, ...]:
         """Events by their cursors, oldest first."""
         return self._read(

@@ -134,17 +134,12 @@ class Papers:
         }
         return tuple(found[row] for row in rows if row in found)
 
-    def all_rows(self) -> list[int]:
-        """Every paper's row."""
-        return [row for (row,) in self._conn.execute("select id from papers order by id")]
-
-    def latest(self, *, limit: int | None = None, offset: int = 0) -> tuple[Paper, ...]:
+    def latest(self, *, limit: int | None = None) -> tuple[Paper, ...]:
         """Papers by when they were listed or first seen, the newest first."""
         return tuple(
             self._read(
-                "1 order by coalesce(p.listed_at, p.first_seen_at) desc, p.id desc"
-                " limit ? offset ?",
-                (-1 if limit is None else limit, offset),
+                "1 order by coalesce(p.listed_at, p.first_seen_at) desc, p.id desc limit ?",
+                (-1 if limit is None else limit,),
             )
         )
 

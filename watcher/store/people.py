@@ -57,13 +57,6 @@ class People:
         rows = self._conn.execute("select state, count(*) from subscribers group by state")
         return {state.value: 0 for state in SubscriberState} | dict(rows.fetchall())
 
-    def why_suppressed(self, address: str) -> str | None:
-        """Why an address is not written to by some channel; None when it is."""
-        row = self._conn.execute(
-            "select reason from suppressed where address = lower(?) limit 1", (address,)
-        ).fetchone()
-        return None if row is None else str(row[0])
-
     # --- coming and going ---
 
     def ask(self, address: str, wishes: Wishes, *, handle: str, nonce: str, now: datetime) -> int:
@@ -168,13 +161,6 @@ class People:
         )
 
     # --- due ---
-
-    def first_due(self) -> datetime | None:
-        """When the next subscriber is to be looked after."""
-        row = self._conn.execute(
-            "select min(due_at) from subscribers where state = 'active'"
-        ).fetchone()
-        return maybe_from_text(row[0])
 
     def due(self, now: datetime) -> tuple[Subscriber, ...]:
         """Everybody whose time has come, the longest overdue first."""

@@ -153,10 +153,6 @@ class Sources:
         rows = self._conn.execute(f"select {_COLUMNS} from sources order by name")
         return tuple(_state(row) for row in rows)
 
-    def touch(self) -> None:
-        """A write that changes nothing: does the store take it?"""
-        self._conn.execute("update sources set name = name where id = -1")
-
     def plan(self, source: int, next_due_at: datetime) -> None:
         """Write down when a source is to be visited next."""
         self._conn.execute(
@@ -240,12 +236,10 @@ class Sources:
             (source,),
         )
 
-    def drop_validators(self, source: int | None = None) -> None:
-        """Forget validators (of all sources): the next visit reads the whole page."""
+    def drop_validators(self) -> None:
+        """Forget the validators of all sources: the next visit reads the whole page."""
         self._conn.execute(
             "update sources set etag = null, last_modified = null, island_hash = null"
-            " where ?1 is null or id = ?1",
-            (source,),
         )
 
     def order(self, source: int) -> list[int]:
@@ -276,17 +270,6 @@ class Sources:
         )
         return True
 
-    def checks_of(
-        self, source: int | None, since: datetime, until: datetime
-    ) -> tuple[tuple[int, str, str], ...]:
-        """``(source, at, outcome)`` of the visits in ``[since, until)``, in time order."""
-        rows = self._conn.execute(
-            "select source, at, outcome from checks where at >= ?1 and at < ?2"
-            " and (?3 is null or source = ?3) order by at, id",
-            (to_text(since), to_text(until), source),
-        )
-        return tuple(rows)
-
     def shows(self, source: int) -> frozenset[str]:
         """The fields that the last judged page of a source showed; empty when there is none."""
         row = self._conn.execute(
@@ -314,12 +297,9 @@ class Sources:
         ).fetchone()
         return row[0] if row else None
 
-    def count_checks(self, since: datetime | None = None) -> dict[str, int]:
-        """How many visits ended how, since an instant or ever."""
-        rows = self._conn.execute(
-            "select outcome, count(*) from checks where ?1 is null or at >= ?1 group by outcome",
-            (to_text(since) if since else None,),
-        )
+    def count_checks(self) -> dict[str, int]:
+        """How many visits ended how."""
+        rows = self._conn.execute("select outcome, count(*) from checks group by outcome")
         return dict(rows.fetchall())
 
 

@@ -15,7 +15,6 @@ from aiohttp import web
 from multidict import CIMultiDict
 
 from watcher.config.settings import WebSettings
-from watcher.config.values import is_loopback
 from watcher.wants import Tokens
 
 COOKIE = "watcher_session"
@@ -215,11 +214,11 @@ def _is_trusted(address: str, settings: WebSettings) -> bool:
     return any((mapped or ip) in network for network in settings.trusted_proxies)
 
 
-def local_path(text: str | None, default: str = "/") -> str:
-    """A path on this site to go to after signing in; never another site."""
+def local_path(text: str | None) -> str:
+    """A path on this site to go to after signing in, else its first page; never another site."""
     if not text or not text.startswith("/") or text.startswith(("//", "/\\")):
-        return default
-    return text if text.isprintable() and "\\" not in text and len(text) < 2000 else default
+        return "/"
+    return text if text.isprintable() and "\\" not in text and len(text) < 2000 else "/"
 
 
 def is_secure(request: web.BaseRequest, settings: WebSettings) -> bool:
@@ -269,8 +268,3 @@ class Rates:
         ]
         for key in full:
             del self._left[key]
-
-
-def is_own_machine(settings: WebSettings) -> bool:
-    """Whether only this machine can reach the page."""
-    return is_loopback(settings.listen.host) and settings.public_url is None
