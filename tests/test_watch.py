@@ -125,6 +125,25 @@ async def test_a_rule_that_asks_for_it_is_told_what_is_there(tmp_path):
         assert (await check(app, target(site), NOW)).told == 3
 
 
+async def test_rules_put_in_force_amid_a_visit_have_their_first_look_at_the_next_one(tmp_path):
+    """A reload comes on the event loop's thread; a visit is written down on the store's."""
+    old = compile_rule("old", min_upvotes=5000)
+    new = compile_rule("new", min_upvotes=20, events=[Change.NEW])
+    shown = pages.trending([fake.but(upvotes=30) for fake in pages.fakes(3)])
+    async with Site(page(shown)) as site, app_on(tmp_path / "w.db", old) as app:
+        known = app.matches.known
+
+        def meanwhile(*asked):
+            app.use_rules([new])
+            return known(*asked)
+
+        app.matches.known = meanwhile
+        first = await check(app, target(site), NOW)
+        assert (app.rules, first.known, first.told) == ((new,), 0, 0)
+        second = await check(app, target(site), NOW + timedelta(hours=1))
+        assert (second.known, second.told) == (3, 0)
+
+
 async def test_past_days_found_at_the_start_are_known_and_missed_days_are_told(tmp_path):
     rule = compile_rule("votes", min_upvotes=20, events=[Change.NEW])
     fakes = [fake.but(upvotes=30) for fake in pages.fakes(6)]

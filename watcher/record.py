@@ -12,7 +12,6 @@ from datetime import datetime
 import msgspec
 
 from watcher import growth, learning, notices, owed
-from watcher.agenda import Target
 from watcher.case import Subject, counted
 from watcher.clock import from_unix, to_unix
 from watcher.errors import FetchError, ParseError
@@ -40,20 +39,13 @@ def record_seen(app: App, records: Records, visit: Visit, seen: Seen) -> Checked
     source = records.sources.id_of(target.name, target.url, target.family)
     state = records.sources.state(target.name)
     met = records.papers.meet(source, snapshot)
-    subjects = _subjects(app, records, visit, snapshot, met)
-    subjects += _ripened(app, records, visit, state, frozenset(m.row for m in met))
     rows, ranked = [m.row for m in met], snapshot.kind is PageKind.TRENDING
     steady = ranked and growth.keeps_its_top(records.sources.order(source), rows)
-    judged = judge(
-        app,
-        records,
-        subjects,
-        target=target,
-        now=now,
-        source=source,
-        trending=frozenset({source}) if steady else frozenset(),
-        looked=True,
-    )
+    trending = frozenset({source}) if steady else frozenset()
+    hearing = _hearing(app, records, visit, trending=trending)
+    subjects = _subjects(app, records, hearing, snapshot, met)
+    subjects += _ripened(records, hearing, state, frozenset(rows))
+    judged = judge(app, records, hearing, subjects, source=source, looked=True)
     records.sources.keep_order(source, to_unix(now), rows, ranked=ranked)
     notices.note_success(app, records, state, now)
     due = app.next_due(target, 0, None)
@@ -100,8 +92,9 @@ def record_unchanged(app: App, records: Records, visit: Visit, seen: Seen) -> Ch
     target, now = visit.target, visit.at
     source = records.sources.id_of(target.name, target.url, target.family)
     state = records.sources.state(target.name)
-    subjects = _ripened(app, records, visit, state)
-    judged = judge(app, records, subjects, target=target, now=now, source=source)
+    hearing = _hearing(app, records, visit)
+    subjects = _ripened(records, hearing, state)
+    judged = judge(app, records, hearing, subjects, source=source)
     notices.note_success(app, records, state, now)
     due = app.next_due(target, 0, None)
     records.sources.succeed(source, now, kept=_kept(visit, seen.memory), next_due_at=due)
@@ -201,34 +194,39 @@ class Judged(Value, frozen=True, kw_only=True):
     """Deliveries."""
 
 
+def _hearing(
+    app: App, records: Records, visit: Visit, *, trending: frozenset[int] = frozenset()
+) -> Hearing:
+    """What the whole visit is judged under: other rules may be put in force on the way."""
+    baseline, rules = app.learnt(records, visit.at) if app.rules else (growth.PRIOR, ())
+    return Hearing(
+        target=visit.target,
+        now=visit.at,
+        midnight=learning.midnight(visit.at, app.zone),
+        baseline=baseline,
+        rules=rules,
+        trending=trending,
+    )
+
+
 def judge(
     app: App,
     records: Records,
+    hearing: Hearing,
     subjects: Sequence[Subject],
     *,
-    target: Target,
-    now: datetime,
     source: int,
-    trending: frozenset[int] = frozenset(),
     looked: bool = False,
 ) -> Judged:
     """Decide, record the events, and write down who is owed them.
 
     ``looked``: a page was read, even if none of its papers is a subject.
     """
-    if not app.rules or not (subjects or looked):
-        return Judged()
-    baseline, rules = app.learnt(records, now)
-    hearing = Hearing(
-        target=target,
-        now=now,
-        midnight=learning.midnight(now, app.zone),
-        baseline=baseline,
-        rules=rules,
-        trending=trending,
-    )
     decisions = hear(records.events, hearing, subjects, matches=app.matches, looked=looked)
-    events = _record(records, decisions, {s.paper.row: s.paper for s in subjects}, now, source)
+    if not decisions:
+        return Judged()
+    now, papers = hearing.now, {s.paper.row: s.paper for s in subjects}
+    events = _record(records, decisions, papers, now, source)
     telling = [(event, beyond) for event, beyond in events if not event.known]
     for event, _ in telling:
         app.metrics.events.labels(event.type.value).inc()
@@ -283,11 +281,11 @@ def _kept(visit: Visit, memory: Memory) -> Kept:
 
 
 def _subjects(
-    app: App, records: Records, visit: Visit, snapshot: Snapshot, met: Sequence[Met]
+    app: App, records: Records, hearing: Hearing, snapshot: Snapshot, met: Sequence[Met]
 ) -> list[Subject]:
     """The papers of a page that a rule may speak about: of most it is certain that none does."""
-    rules = app.learnt(records, visit.at)[1] if app.rules else ()
-    family, shows, matches = visit.target.family, snapshot.shows, app.matches
+    rules, family = hearing.rules, hearing.target.family
+    shows, matches = snapshot.shows, app.matches
     asked = [m for m in met if may_speak(rules, family, matches.known(m.words, shows), m.most)]
     return [
         Subject(
@@ -354,21 +352,18 @@ def _moment(seconds: int | None) -> datetime | None:
 
 
 def _ripened(
-    app: App,
     records: Records,
-    visit: Visit,
+    hearing: Hearing,
     state: SourceState | None,
     on_page: Collection[int] = frozenset(),
 ) -> list[Subject]:
     """Papers of this source whose ripening for some rule ended since the last visit, but for
     those the page shows."""
-    family, since = visit.target.family, state.last_ok_at if state else None
+    family, since, now = hearing.target.family, state.last_ok_at if state else None, hearing.now
     rows: set[int] = set()
-    for begin, end in ripe_spans(app.rules, since, visit.at):
+    for begin, end in ripe_spans(hearing.rules, since, now):
         rows.update(records.papers.begun_between(begin, end, family=family))
-    return [
-        remembered_subject(records, row, family, visit.at) for row in sorted(rows - set(on_page))
-    ]
+    return [remembered_subject(records, row, family, now) for row in sorted(rows - set(on_page))]
 
 
 def remembered_subject(records: Records, row: int, family: str, now: datetime) -> Subject:
