@@ -584,6 +584,14 @@ async def test_the_heartbeat_starts_beats_fails_and_beats_again(tmp_path, capsys
     assert "s3cret" not in capsys.readouterr().out
 
 
+async def test_a_beat_while_the_daemon_stops_is_no_failure(tmp_path):
+    async with Site(page(b"OK")) as site, beating(tmp_path, f"{site.url}/s3cret") as beat:
+        await beat.clock.waits()
+        beat.health.end()
+        await beat.clock.tick()
+        assert [request.target for request in site.requests][1:] == ["/s3cret", "/s3cret"]
+
+
 async def test_a_round_without_a_daemon_calls_the_heartbeat_before_it_and_after(tmp_path):
     papers = page(pages.trending(pages.fakes(6)))
     async with Site(page(b"OK"), routes={"/papers/trending": papers}) as site:

@@ -20,7 +20,7 @@ from watcher.config import Config
 from watcher.config.settings import AlertSettings
 from watcher.errors import SendError, StoreError, StoreRefused, WatcherError
 from watcher.fetch import Clock
-from watcher.health import Health, Report, State
+from watcher.health import Health, Report
 from watcher.identity import digest_of, message_key
 from watcher.model import Letter, Message
 from watcher.owed import recipients_of
@@ -87,7 +87,7 @@ class Heartbeat:
                 await self._call(session, address, "/fail", str(exc))
                 raise
             report = self._health.report(self._clock.now())
-            fine = report.well and not self._health.blind(alert.after)
+            fine = is_well(report, self._health.blind(alert.after))
             await self._call(session, address, "" if fine else "/fail", "\n".join(report.problems))
 
     async def _call(
@@ -129,8 +129,9 @@ def _session(alert: AlertSettings) -> aiohttp.ClientSession:
 
 
 def is_well(report: Report, blind: tuple[str, ...]) -> bool:
-    """Whether the heartbeat may say that all is well: a single failed visit is no matter."""
-    return report.status in (State.OK, State.DEGRADED) and not blind
+    """Whether the heartbeat may say that all is well: a single failed visit is no matter, nor is
+    a beat amid starting or stopping."""
+    return report.well and not blind
 
 
 async def cry(config: Config, subject: str, *lines: str, now: datetime) -> bool:
