@@ -149,6 +149,10 @@ async def test_a_consumer_that_was_away_misses_nothing_after_a_restore(capsys, h
     told = events_after(cursor)[0]
     assert set(told) == {fake.id for fake in later[6:]}
     assert events_after(6)[0] == told
+    cursor = events_after(6)[1]
+    assert run(capsys, home, "restore", home / "b.db")[0] == 0  # once more the same
+    await watch(home, [pages.trending(later)], NOW + timedelta(days=3))
+    assert set(events_after(cursor)[0]) == set(told)
 
 
 def test_an_empty_store_can_be_restored(capsys, home):

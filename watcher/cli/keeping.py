@@ -102,7 +102,7 @@ def restore(file: Path) -> int:
         fresh.rename(database)
         try:
             steps = bring_up_to_date(database)
-            leave_out_cursors(database)
+            leave_out_cursors(database, datetime.now(UTC))
         except WatcherError:
             _put_back(aside, database)
             raise

@@ -452,17 +452,13 @@ def bring_up_to_date(path: Path) -> tuple[str, ...]:
     return pending
 
 
-CURSORS_LEFT_OUT = 1_000_000
-"""More events than come up between two backups."""
-
-
-def leave_out_cursors(path: Path) -> None:
+def leave_out_cursors(path: Path, now: datetime) -> None:
     """Let the next event of a restored store have a cursor that none had before.
 
     What came after the backup had cursors too. If they were given again, a consumer that asks for
     the events after the last one it has would miss as many new ones. Where the database is lost
-    nobody knows how many there were: a number that is surely larger is left out. Raises
-    StoreError, StoreRefused.
+    nobody knows how many there were, also since an earlier restore of the same backup: the
+    milliseconds of the clock are surely more. Raises StoreError, StoreRefused.
     """
     with _alone(path) as db, connection.translated(path):
         # SQLite keeps the last number given in a table of its own, from the first event on.
@@ -471,7 +467,8 @@ def leave_out_cursors(path: Path) -> None:
             " (select 1 from sqlite_sequence where name = 'events')"
         )
         db.execute(
-            "update sqlite_sequence set seq = seq + ? where name = 'events'", (CURSORS_LEFT_OUT,)
+            "update sqlite_sequence set seq = max(seq, ?) where name = 'events'",
+            (int(now.timestamp() * 1000),),
         )
 
 
