@@ -244,6 +244,23 @@ async def test_strangers_learn_how_many_problems_there_are_not_which(path):
         assert (await v.get("/healthz", headers=BEARER)).json["problems"] == list(state.problems)
 
 
+@pytest.mark.parametrize("early", [True, False])
+@pytest.mark.parametrize("route", ["/api/v1/rules", "/rules", "/rules/{name}"])
+async def test_a_rule_may_leave_the_config_while_it_is_looked_at(path, route, early):
+    async with visiting(path) as (visitor, context):
+        learnt, name = context.learnt, context.rules[0].name
+
+        def meanwhile(records, now):
+            if early:
+                context.use(context.config, ())
+            found = learnt(records, now)
+            context.use(context.config, ())
+            return found
+
+        context.learnt = meanwhile
+        assert (await visitor.get(route.format(name=name))).status == 200
+
+
 async def test_without_an_owner_health_is_told_by_the_sources(path):
     clock = FixedClock()
     async with visiting(path, clock=clock) as (visitor, _):

@@ -135,15 +135,10 @@ async def rules(request: web.Request) -> web.Response:
     """The rules in force, with the thresholds that budgets learnt."""
     context = context_of(request)
     now = context.now
-    current = await context.store.read(lambda r: context.learnt(r, now)[1])
+    current = await context.store.read(lambda r: context.rules_today(r, now))
     channels = {rule.name: list(rule.channels) for rule in context.config.rules}
     return json_answer(
-        {
-            "rules": [
-                rule_json(rule, today, channels.get(rule.name, []))
-                for rule, today in zip(context.rules, current, strict=True)
-            ]
-        }
+        {"rules": [rule_json(rule, today, channels.get(rule.name, [])) for rule, today in current]}
     )
 
 

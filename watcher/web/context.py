@@ -173,6 +173,12 @@ class WebContext:
             kept = self._kept = (key, baseline, judged)
         return kept[1], kept[2]
 
+    def rules_today(self, records: Records, now: datetime) -> tuple[tuple[Rule, Rule], ...]:
+        """Each rule as the config has it, and as its budget has it today."""
+        rules = self.rules  # others may be put in force while budgets are worked out
+        today = {rule.name: rule for rule in self.learnt(records, now)[1]}
+        return tuple((rule, today.get(rule.name, rule)) for rule in rules)
+
 
 def health_of(records: Records, config: Config, now: datetime) -> Report:
     """The state as the records have it, for whoever runs the pages without a daemon."""

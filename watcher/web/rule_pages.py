@@ -51,11 +51,11 @@ async def rules(request: web.Request) -> web.Response:
     now = context.now
     since = now - timedelta(days=_DAYS_BACK)
     told, current, began = await context.store.read(
-        lambda r: (r.pages.tellings(since), context.learnt(r, now)[1], _began(r, now))
+        lambda r: (r.pages.tellings(since), context.rules_today(r, now), _began(r, now))
     )
     lines = [
-        _rule_line(context, rule, context.rules[i], told=told, days=_days(now, began))
-        for i, rule in enumerate(current)
+        _rule_line(context, today, rule, told=told, days=_days(now, began))
+        for rule, today in current
     ]
     return render(request, "rules.html", lines=lines, days=len(_days(now, began)))
 
@@ -141,7 +141,8 @@ async def rule(request: web.Request) -> web.Response:
     since = now - timedelta(days=_DAYS_BACK)
 
     def look(records: Records) -> tuple[RuleLine, tuple[Row, ...]]:
-        today = next(r for r in context.learnt(records, now)[1] if r.name == name)
+        current = context.rules_today(records, now)
+        today = next((today for rule, today in current if rule.name == name), own)
         days = _days(now, _began(records, now))
         line = _rule_line(context, today, own, told=records.pages.tellings(since), days=days)
         latest = records.pages.latest_of(name, limit=PER_PAGE)
