@@ -23,7 +23,7 @@ from watcher.model import EventType, Letter, Links, MessageState
 from watcher.outcome import wait_after
 from watcher.owed import CATCH_UP
 from watcher.store import Store, open_records
-from watcher.store.outbox import Words
+from watcher.store.ledger import Words
 from watcher.telemetry import Metrics
 
 DOWN = SendError("connection refused")

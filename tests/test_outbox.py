@@ -18,7 +18,7 @@ from watcher.config.values import Hours, Weekday
 from watcher.identity import message_key
 from watcher.model import Digest, EventType, Letter, Look, MessageState
 from watcher.store import open_records
-from watcher.store.outbox import Words
+from watcher.store.ledger import Words
 
 LEASE = timedelta(seconds=30)
 BERLIN = ZoneInfo("Europe/Berlin")

@@ -42,7 +42,7 @@ from watcher.owed import plan_of
 from watcher.rulebook import compile_rules
 from watcher.service import notify
 from watcher.store import Lock, Records, Store, open_records
-from watcher.store.outbox import Claimed
+from watcher.store.ledger import Claimed
 from watcher.telemetry import Metrics, log
 from watcher.visit import Alert
 from watcher.watch import App, Checked, check, note_fault

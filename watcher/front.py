@@ -13,7 +13,7 @@ from watcher.errors import WatcherError
 from watcher.people import Readers, hold_round
 from watcher.rules import Rule
 from watcher.store import Records
-from watcher.store.outbox import Claimed
+from watcher.store.ledger import Claimed
 from watcher.telemetry import log
 from watcher.web import Web, WebContext, start
 from watcher.web.app import keys_of

@@ -25,16 +25,12 @@ from watcher.store.ledger import (
     Batch,
     Claimed,
     Ledger,
-    Line,
     Told,
-    Waiting,
     Words,
     decode_digest,
     decode_words,
 )
 from watcher.store.standing import ChannelState, Standing
-
-__all__ = ["Batch", "Claimed", "Line", "Outbox", "Told", "Waiting", "Words"]
 
 Recipients = Mapping[str, Sequence[str]]
 """Channel to its recipients; one empty text where the channel itself is the recipient."""

@@ -3,15 +3,7 @@
 ``start(WebContext(...))`` listens and gives a ``Web`` with ``url`` and ``close()``.
 """
 
-from watcher.web.app import Web, build, start
-from watcher.web.context import Trial, TrialPaper, Tried, WebContext
+from watcher.web.app import Web, start
+from watcher.web.context import WebContext
 
-__all__ = [
-    "Trial",
-    "TrialPaper",
-    "Tried",
-    "Web",
-    "WebContext",
-    "build",
-    "start",
-]
+__all__ = ["Web", "WebContext", "start"]
