@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from watcher.agenda import MOST_TROUBLED, Agenda, day_pages, past_days
+from watcher.agenda import MOST_TROUBLED, Agenda, past_days
 from watcher.channels import OPTIONS
-from watcher.config import Source, parse
+from watcher.config import Source, day_pages, parse
 
 NOW = datetime(2026, 11, 18, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -82,7 +82,7 @@ def test_a_daily_source_visits_its_past_days_at_a_falling_pace():
     ],
 )  # fmt: skip
 def test_only_todays_list_has_past_days(url, day_url):
-    found = day_pages(Source(name="a", url=url))
+    found = day_pages(url)
     assert (found and found(date(2026, 11, 1))) == day_url
 
 

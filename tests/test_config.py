@@ -4,7 +4,7 @@ import json
 import re
 import sys
 import tomllib
-from datetime import time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 
 import jsonschema
@@ -14,6 +14,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.conftest import ROOT
+from watcher.agenda import Agenda
 from watcher.channels import OPTIONS
 from watcher.config import (
     BadValue,
@@ -1166,6 +1167,22 @@ def test_a_template_where_there_is_no_mail_draws_a_warning(tmp_path):
 def test_a_source_has_no_sign_in_its_name_that_stands_before_a_followed_day():
     found = only_problem("[[source]]\nname = 'daily@home'\nurl = 'https://example.org/papers'\n")
     assert 'name: must not hold "@"' in found
+
+
+@pytest.mark.parametrize(
+    ("url", "kind", "followed"),
+    [
+        ("https://huggingface.co/api/daily_papers?limit=100", None, True),
+        ("https://huggingface.co/papers", "daily", True),
+        ("https://huggingface.co/papers", "trending", False),
+        ("https://example.org/list", "daily", False),
+    ],
+)
+def test_that_following_is_ignored_is_told_where_it_is_so(url, kind, followed):
+    kind_line = f'kind = "{kind}"\n' if kind else ""
+    config = read(f'[[source]]\nname = "a"\nurl = "{url}"\nfollow = "3d"\n{kind_line}')
+    assert any("follow: is ignored" in line for line in config.warnings) is not followed
+    assert (len(Agenda(config, now=datetime(2026, 11, 18, tzinfo=UTC), due={})) > 1) is followed
 
 
 def test_what_deserves_a_look_is_a_warning():

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
 
-from watcher.agenda import FOLLOW, day_pages
-from watcher.config import Config, Source, effective_intervals
+from watcher.agenda import FOLLOW
+from watcher.config import Config, Source, day_pages, effective_intervals
 from watcher.errors import WatcherError
 from watcher.gaps import (
     CaughtUp,
@@ -136,7 +136,7 @@ def caught_up(records: Records, config: Config, gap: Gap, now: datetime) -> Caug
 
 def _days_read(records: Records, source: Source, gap: Gap, now: datetime) -> set[date]:
     """The days of a gap whose whole list a daily source has read since."""
-    if day_pages(source) is None or gap.until is None:
+    if day_pages(source.url, source.kind) is None or gap.until is None:
         return set()
     read = set()
     for day in days_of(gap, now):
@@ -171,7 +171,11 @@ def missed_days(records: Records, config: Config, now: datetime) -> dict[str, tu
     going_on = begun is not None and timedelta(0) <= now - begun < timedelta(days=3)
     found = {}
     for source in config.sources:
-        state = None if day_pages(source) is None else records.sources.state(source.name)
+        state = (
+            None
+            if day_pages(source.url, source.kind) is None
+            else records.sources.state(source.name)
+        )
         if state is None or state.first_ok_at is None:
             continue
         span = FOLLOW if source.follow is None else source.follow

@@ -10,11 +10,10 @@ from __future__ import annotations
 import heapq
 import random
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-from watcher.config import Config, Source, effective_intervals, host_of, path_of
+from watcher.config import Config, Source, day_pages, effective_intervals, host_of
 from watcher.model import PageKind, Value
 from watcher.schedule import instant_of
 
@@ -321,7 +320,7 @@ def past_days(source: Source, today: date, every: timedelta) -> Iterable[tuple[T
     The older the day, the rarer: twice the source's interval for yesterday, doubled with
     each further day, between an hour (or the source's own interval) and twelve.
     """
-    page_of = day_pages(source)
+    page_of = day_pages(source.url, source.kind)
     if page_of is None:
         return
     span = FOLLOW if source.follow is None else source.follow
@@ -333,7 +332,7 @@ def past_days(source: Source, today: date, every: timedelta) -> Iterable[tuple[T
 
 def missed_days(source: Source, days: Iterable[date]) -> Iterable[tuple[Target, timedelta]]:
     """Days that are past following and were never seen, each until it went well once."""
-    page_of = day_pages(source)
+    page_of = day_pages(source.url, source.kind)
     if page_of is None:
         return
     for day in sorted(days, reverse=True):
@@ -348,19 +347,3 @@ def _past_day(source: Source, day: date, url: str) -> Target:
         kind=source.kind or PageKind.DAILY,
         day=day,
     )
-
-
-def day_pages(source: Source) -> Callable[[date], str] | None:
-    """How a daily source's page of a given day is addressed; None for other sources."""
-    path, _ = path_of(source.url)
-    if not path.endswith(("/api/daily_papers", "/papers")):
-        return None
-    parts = urlsplit(source.url)
-    query = dict(parse_qsl(parts.query))
-    if path.endswith("/api/daily_papers") and not query.keys() & {"date", "week", "month", "sort"}:
-        return lambda day: urlunsplit(
-            parts._replace(query=urlencode({**query, "date": day.isoformat()}))
-        )
-    if path.endswith("/papers") and not query.keys() & {"q", "date"}:
-        return lambda day: urlunsplit(parts._replace(path=f"{path}/date/{day.isoformat()}"))
-    return None

@@ -30,7 +30,7 @@ from watcher.config.settings import (
 )
 from watcher.config.surroundings import Surroundings
 from watcher.config.values import EVERY_DAY, BadValue, Hours, Listen, Mailbox, Weekday
-from watcher.config.visits import Visit, effective_intervals, patience
+from watcher.config.visits import Visit, day_pages, effective_intervals, patience
 
 __all__ = [
     "EVERY_DAY",
@@ -61,6 +61,7 @@ __all__ = [
     "WebSettings",
     "Weekday",
     "database_of",
+    "day_pages",
     "effective_intervals",
     "fill_reference",
     "find",

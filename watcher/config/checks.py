@@ -21,6 +21,7 @@ from watcher.config.report import Place, Report
 from watcher.config.settings import ChannelOptions, host_of, hostname_of, is_loopback_url, path_of
 from watcher.config.surroundings import Surroundings
 from watcher.config.values import is_loopback, shown
+from watcher.config.visits import day_pages
 from watcher.errors import QueryError
 from watcher.model import PageKind
 
@@ -106,8 +107,9 @@ def check_source(draft: Draft, drafts: Drafts, report: Report) -> None:
         report.warning(
             draft.place, "url", f"is the page of one {noun}, which ends; {_INSTEAD[period]}"
         )
-    if draft["follow"] and not is_daily(url, draft["kind"]):
-        report.warning(draft.place, "follow", 'is ignored: not a daily list (say kind = "daily")')
+    if draft["follow"] and day_pages(url, draft["kind"]) is None:
+        message = "is ignored: earlier days are known of …/papers and …/api/daily_papers only"
+        report.warning(draft.place, "follow", message)
 
 
 @lru_cache(maxsize=1024)

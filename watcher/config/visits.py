@@ -1,16 +1,19 @@
-"""How often each source will really be visited.
+"""How often each source will really be visited, and which of its earlier pages.
 
-Owns what ``check-config`` says beyond faults, and how long a silence is meant. Pure.
+Owns what ``check-config`` says beyond faults, how long a silence is meant, and where a list has
+its past days. Pure.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import date, timedelta
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-from watcher.config.settings import Config
+from watcher.config.settings import Config, path_of
 from watcher.config.values import Hours
-from watcher.model import Value
+from watcher.model import PageKind, Value
 
 
 class Visit(Value, frozen=True, kw_only=True):
@@ -67,3 +70,19 @@ def _closed(active: Hours | None) -> timedelta:
         return timedelta(0)
     begin, end = (timedelta(hours=at.hour, minutes=at.minute) for at in (active.start, active.end))
     return (begin - end) % timedelta(days=1)
+
+
+def day_pages(url: str, kind: PageKind | None = None) -> Callable[[date], str] | None:
+    """How a daily list's page of a given day is addressed; None for what is no daily list."""
+    path, _ = path_of(url)
+    if kind not in (None, PageKind.DAILY) or not path.endswith(("/api/daily_papers", "/papers")):
+        return None
+    parts = urlsplit(url)
+    query = dict(parse_qsl(parts.query))
+    if path.endswith("/api/daily_papers") and not query.keys() & {"date", "week", "month", "sort"}:
+        return lambda day: urlunsplit(
+            parts._replace(query=urlencode({**query, "date": day.isoformat()}))
+        )
+    if path.endswith("/papers") and not query.keys() & {"q", "date"}:
+        return lambda day: urlunsplit(parts._replace(path=f"{path}/date/{day.isoformat()}"))
+    return None
