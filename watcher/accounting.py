@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
 
-from watcher.agenda import FOLLOW
-from watcher.config import Config, Source, day_pages, effective_intervals
+from watcher.config import FOLLOW, Config, Source, day_pages, effective_intervals
 from watcher.errors import WatcherError
 from watcher.gaps import (
     CaughtUp,

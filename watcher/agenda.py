@@ -13,12 +13,10 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
 
-from watcher.config import Config, Source, day_pages, effective_intervals, host_of
+from watcher.config import FOLLOW, Config, Source, day_pages, effective_intervals, host_of
 from watcher.model import PageKind, Value
 from watcher.schedule import instant_of
 
-FOLLOW = timedelta(days=7)
-"""How long the past days of a daily source are visited again, unless it says otherwise."""
 _SLOWEST = timedelta(hours=12)
 _LONGEST_WAIT = timedelta(hours=6)
 _PATIENCE = 5

@@ -281,8 +281,7 @@ def stats(json_: bool) -> int:
         papers_, sightings = records.papers.count()
         checks = records.sources.count_checks()
         told = records.events.count()
-        outbox = getattr(records, "outbox", None)
-        messages = outbox.counts() if outbox else {"waiting": 0, "sent": 0, "dead": 0}
+        messages = records.outbox.counts()
         account = account_of(records, config)
     shown: dict[str, Any] = {
         "papers": papers_,

@@ -169,7 +169,6 @@ def enable(name: str) -> int:
     Examples:
       watcher channels enable slack
     """
-
     if any(c.name == name and not c.enabled for c in read_config().channels):
         raise WatcherError(f"[channel.{name}] has enabled = false in the config; set it to true")
 

@@ -30,10 +30,11 @@ from watcher.config.settings import (
 )
 from watcher.config.surroundings import Surroundings
 from watcher.config.values import EVERY_DAY, BadValue, Hours, Listen, Mailbox, Weekday
-from watcher.config.visits import Visit, day_pages, effective_intervals, patience
+from watcher.config.visits import FOLLOW, Visit, day_pages, effective_intervals, patience
 
 __all__ = [
     "EVERY_DAY",
+    "FOLLOW",
     "AlertSettings",
     "ArchiveSettings",
     "BackupSettings",

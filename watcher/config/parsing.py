@@ -38,6 +38,7 @@ from watcher.config.settings import (
 )
 from watcher.config.surroundings import CheckQuery, Surroundings
 from watcher.config.values import BadValue, read_line, read_name, shown
+from watcher.config.visits import FOLLOW
 from watcher.errors import ConfigError
 
 Options = Mapping[str, type[ChannelOptions]]
@@ -57,7 +58,6 @@ SWITCHED = ("web", "backup", "archive")
 """Tables whose presence turns something on."""
 MAX_BYTES = 16_000_000
 """More than a hundred thousand sources; a larger file is something else."""
-FOLLOW = timedelta(days=7)
 _PLACE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 
 

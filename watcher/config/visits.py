@@ -15,6 +15,9 @@ from watcher.config.settings import Config, path_of
 from watcher.config.values import Hours
 from watcher.model import PageKind, Value
 
+FOLLOW = timedelta(days=7)
+"""How long the past days of a daily source are visited again, unless it says otherwise."""
+
 
 class Visit(Value, frozen=True, kw_only=True):
     """What a source asks for and what the rate of its host lets it have."""
