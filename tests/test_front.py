@@ -1,7 +1,7 @@
 """Pages and subscribers of a running daemon: what a reload changes, and what it refuses."""
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import aiohttp
 import pytest
@@ -11,6 +11,7 @@ from watcher.channels import OPTIONS
 from watcher.config import parse
 from watcher.daemon import Daemon, _followed
 from watcher.model import MessageState
+from watcher.store import open_records
 from watcher.wants import Wishes, handle_of
 
 TABLES = """
@@ -101,6 +102,21 @@ async def test_who_has_left_gets_nothing_more_through_an_earlier_channel_either(
         while not (lines := await daemon.app.store.read(lambda r: r.outbox.lines()))[0].error:
             await asyncio.sleep(0.05)
     assert (lines[0].state, lines[0].error) == (MessageState.CANCELLED, "they have unsubscribed")
+
+
+def test_who_has_left_gets_nothing_more_where_there_are_no_pages_any_more(tmp_path):
+    now = datetime.now(UTC)
+    daemon = Daemon(
+        config(tmp_path, text("http://127.0.0.1:1").replace("[web]", "[web]\nenabled = false"))
+    )
+    with open_records(tmp_path / "w.db", create=True, migrate=True) as records:
+        people = records.people
+        who = people.ask("ada@example.org", Wishes(), handle=handle_of(b"1" * 9), nonce="", now=now)
+        people.leave(who, now)
+        digest = makers.digest_of(makers.event())
+        people.share("mail", "s:2026-11-21:x", digest, recipients=["ada@example.org"], now=now)
+        claimed = records.outbox.claim("mail", now, lease=timedelta(minutes=1), compose=None)
+        assert daemon._finish(records, claimed, now) == "they have unsubscribed"
 
 
 async def test_a_reload_that_would_leave_subscribers_without_a_channel_is_refused(life, tmp_path):

@@ -45,6 +45,7 @@ from watcher.store import Lock, Records, Store, open_records
 from watcher.store.ledger import Claimed
 from watcher.telemetry import Metrics, log
 from watcher.visit import Alert
+from watcher.wants import SHARED_PREFIX, why_unwanted
 from watcher.watch import App, Checked, check, note_fault
 
 if TYPE_CHECKING:
@@ -431,8 +432,13 @@ class Daemon:
         return front
 
     def _finish(self, records: Records, claimed: Claimed, now: datetime) -> Claimed | str:
-        """A message as its reader wants it now."""
-        return claimed if self._front is None else self._front.finish(records, claimed, now)
+        """A message as its reader wants it now, or why not; also where there are no pages any more
+        and a subscriber's messages still wait."""
+        if self._front is not None:
+            return self._front.finish(records, claimed, now)
+        if not claimed.batch.startswith(SHARED_PREFIX):
+            return claimed
+        return why_unwanted(records.people.by_address(claimed.recipient)) or claimed
 
     async def _hold_round(self) -> None:
         """Fill the messages of subscribers whose hour has come."""
