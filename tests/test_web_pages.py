@@ -2,15 +2,28 @@
 
 import random
 import re
-from datetime import timedelta
+from datetime import time, timedelta
 from html.parser import HTMLParser
 from types import SimpleNamespace
 
+import msgspec
 import pytest
 
 from tests.hostile import MARK, TITLES
 from tests.snapshots import card
-from tests.webworld import NOW, _visit, changed, config, copy_of, fill, seeded, visiting
+from tests.webworld import (
+    NOW,
+    SOURCES,
+    FixedClock,
+    _visit,
+    changed,
+    config,
+    copy_of,
+    fill,
+    seeded,
+    visiting,
+)
+from watcher.config import Hours
 from watcher.model import Counts, Event, EventType, MessageState, PageKind
 from watcher.rulebook import compile_rules
 from watcher.store import open_records
@@ -422,3 +435,16 @@ async def test_another_config_is_in_force_at_the_next_request(path):
         assert (await visitor.get("/subscribe")).status == 404
         changed(context, subscribe="mail", public_url="https://p.example.org")
         assert (await visitor.get("/subscribe")).status == 200
+
+
+async def test_hours_in_which_a_source_is_not_visited_are_no_gap(path):
+    """The records end with a night without a visit, as the active hours ask for."""
+    later = FixedClock()
+    later.move(hours=14)
+    day = Hours(start=time(7), end=time(10))
+    for active, gaps in ((None, 2), (day, 0)):
+        sources = tuple(msgspec.structs.replace(s, active=active) for s in SOURCES[:2])
+        async with visiting(path, clock=later) as (visitor, context):
+            context.use(msgspec.structs.replace(context.config, sources=sources), ())
+            text = (await visitor.get("/sources")).text
+            assert text.count("No data from") == gaps, active

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
 
 from watcher.config import FOLLOW, Config, Source, day_pages, effective_intervals
 from watcher.errors import WatcherError
@@ -92,30 +93,40 @@ def sums(records: Records, since: datetime, now: datetime) -> Sums:
 
 def find_gaps(records: Records, config: Config, since: datetime, now: datetime) -> tuple[Gap, ...]:
     """The times in ``[since, now)`` in which sources of the config were not seen."""
-    intervals = {visit.source: visit.really for visit in effective_intervals(config)}
     found: list[Gap] = []
-    for source in config.sources:
-        state = records.sources.state(source.name)
-        if state is None:
-            continue
-        last = records.care.last_good_before(state.id, since)
-        good = records.care.good_checks(state.id, since, now)
-        found += gaps_of(
-            source.name,
-            good if last is None else (last, *good),
-            every=intervals[source.name],
-            since=since,
-            until=now,
-            active=_active(source, config),
-        )
+    for source, visit in zip(config.sources, effective_intervals(config), strict=True):
+        zone = config.watcher.timezone
+        found += find_own_gaps(records, source, since, now, every=visit.really, zone=zone)
     return together(found)
 
 
-def _active(source: Source, config: Config) -> Callable[[datetime], bool] | None:
-    hours, zone = source.active, config.watcher.timezone
-    if hours is None:
-        return None
-    return lambda at: hours.contain(at.astimezone(zone).time())
+def find_own_gaps(
+    records: Records,
+    source: Source,
+    since: datetime,
+    now: datetime,
+    *,
+    every: timedelta,
+    zone: ZoneInfo,
+) -> tuple[Gap, ...]:
+    """The times in ``[since, now)`` in which one source was not seen, though it should have been.
+
+    ``every`` is its real interval, ``zone`` that of its active hours.
+    """
+    state = records.sources.state(source.name)
+    if state is None:
+        return ()
+    last = records.care.last_good_before(state.id, since)
+    good = records.care.good_checks(state.id, since, now)
+    hours = source.active
+    return gaps_of(
+        source.name,
+        good if last is None else (last, *good),
+        every=every,
+        since=since,
+        until=now,
+        active=None if hours is None else lambda at: hours.contain(at.astimezone(zone).time()),
+    )
 
 
 def caught_up(records: Records, config: Config, gap: Gap, now: datetime) -> CaughtUp:

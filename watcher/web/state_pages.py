@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from itertools import pairwise
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from aiohttp import web
 
+from watcher.accounting import find_own_gaps
+from watcher.config import Source, effective_intervals
 from watcher.model import MessageState, Value
 from watcher.store import Records, SourceState
 from watcher.store.pages import Visit
@@ -59,8 +61,16 @@ async def sources(request: web.Request) -> web.Response:
     def look(records: Records) -> tuple[list[SourceLine], int, dict[str, int]]:
         states = {state.name: state for state in records.sources.states()}
         ordered = sorted(configured, key=lambda s: not _is_failing(states.get(s.name)))
+        intervals = {visit.source: visit.really for visit in effective_intervals(context.config)}
         lines = [
-            _source_line(records, source, states.get(source.name), now)
+            _source_line(
+                records,
+                source,
+                states.get(source.name),
+                now,
+                every=intervals[source.name],
+                zone=context.zone,
+            )
             for source in ordered[start : start + PER_PAGE]
         ]
         days = sum(state.family != state.name for state in states.values())
@@ -93,13 +103,18 @@ def _is_failing(state: SourceState | None) -> bool:
 
 
 def _source_line(
-    records: Records, source: Any, state: SourceState | None, now: datetime
+    records: Records,
+    source: Source,
+    state: SourceState | None,
+    now: datetime,
+    *,
+    every: timedelta,
+    zone: ZoneInfo,
 ) -> SourceLine:
     since = now - timedelta(days=1)
     visits = records.pages.visits(state.id, since) if state else ()
-    good = [v.at for v in visits if v.outcome in ("ok", "unchanged")]
     failed = sum(v.outcome not in ("ok", "unchanged") for v in visits)
-    begin = max(since, state.first_ok_at) if state and state.first_ok_at else now
+    gaps = find_own_gaps(records, source, since, now, every=every, zone=zone)
     return SourceLine(
         name=source.name,
         url=source.url,
@@ -107,22 +122,13 @@ def _source_line(
         every=source.every,
         visits=visits,
         strip=_strip(source, visits, since, now),
-        good=len(good),
+        good=len(visits) - failed,
         failed=failed,
-        gaps=_gaps(good, begin, now, source.every),
+        gaps=tuple((gap.since, gap.until or now) for gap in gaps),
     )
 
 
-def _gaps(
-    good: Sequence[datetime], begin: datetime, now: datetime, every: timedelta
-) -> tuple[tuple[datetime, datetime], ...]:
-    """Stretches without a good visit that are clearly longer than the interval."""
-    longest = max(every * 3, timedelta(minutes=30))
-    times = [begin, *good, now]
-    return tuple((before, after) for before, after in pairwise(times) if after - before > longest)
-
-
-def _strip(source: Any, visits: Sequence[Visit], since: datetime, now: datetime) -> str:
+def _strip(source: Source, visits: Sequence[Visit], since: datetime, now: datetime) -> str:
     """One cell per visit that is due, or per quarter of an hour where they are more.
 
     Visits come up to a tenth later than asked for (``agenda``): no cell is shorter than that, so
