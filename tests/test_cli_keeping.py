@@ -153,6 +153,8 @@ async def test_a_consumer_that_was_away_misses_nothing_after_a_restore(capsys, h
     assert run(capsys, home, "restore", home / "b.db")[0] == 0  # once more the same
     await watch(home, [pages.trending(later)], NOW + timedelta(days=3))
     assert set(events_after(cursor)[0]) == set(told)
+    header, first, *_ = run(capsys, home, "events", "--all", "--limit", 1)[1].splitlines()
+    assert header.index("at (UTC)") == len(first.split()[0]) + 2
 
 
 def test_an_empty_store_can_be_restored(capsys, home):

@@ -226,15 +226,16 @@ def _print_events(shown: Sequence[Event]) -> None:
     if not shown:
         out.print("nothing was told")
         return
-    out.print(f"[bold]{'cursor':>6}  {'at (UTC)':<12}[/]")
+    wide = max(6, *(len(str(event.cursor)) for event in shown))
+    out.print(f"[bold]{'cursor':>{wide}}  {'at (UTC)':<12}[/]")
     for event in shown:
         name = event.paper.name if event.paper else event.subject or ""
         title = f" {escape(event.paper.title)}" if event.paper else ""
         rule = f" [bold]{escape(event.rule)}[/]" if event.rule else ""
         known = " (known from the start)" if event.known else ""
         out.print(
-            f"{event.cursor:>6}  {event.at:%d %b %H:%M}  {event.type.kind:<9}{rule}"
-            f" {escape(name)}{title}\n{'':8}[dim]{escape(event.reason)}{known}[/]"
+            f"{event.cursor:>{wide}}  {event.at:%d %b %H:%M}  {event.type.kind:<9}{rule}"
+            f" {escape(name)}{title}\n{'':{wide + 2}}[dim]{escape(event.reason)}{known}[/]"
         )
     out.print(f"--after {shown[-1].cursor} goes on from here")
 
