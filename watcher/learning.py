@@ -50,9 +50,10 @@ def _held(series: growth.Series, before: int) -> growth.Series:
     """
     listed_at, looks = series
     end = min(before - 1, listed_at + int(growth.FOLLOW_HOURS * growth.HOUR) - 1)
-    if not looks or looks[-1][0] >= end:
-        return series
-    return listed_at, (*looks, (end, looks[-1][1]))
+    followed = tuple(look for look in looks if look[0] <= end)
+    if not followed or followed[-1][0] == end:
+        return listed_at, followed
+    return listed_at, (*followed, (end, followed[-1][1]))
 
 
 def midnight(now: datetime, zone: ZoneInfo) -> datetime:
