@@ -46,6 +46,17 @@ def test_votes_needed_is_the_smallest_count_whose_lower_bound_reaches_the_multip
     assert growth.lower_bound(needed - 1, usual, PRIOR.shape) < wanted
 
 
+def test_the_bound_that_is_shown_and_the_votes_that_are_needed_are_those_of_one_age() -> None:
+    """Also where seconds become a little less on their way through hours, as 3,900 do."""
+    for age_s in range(0, WEEK, 300):
+        needed = growth.bar(PRIOR, 2.0).needed(age_s)
+        usual = PRIOR.expected(age_s / HOUR)
+        assert needed is not None
+        assert usual is not None
+        assert growth.lower_bound(needed, usual, PRIOR.shape) >= 2.0, age_s
+        assert growth.lower_bound(needed - 1, usual, PRIOR.shape) < 2.0, age_s
+
+
 @pytest.mark.parametrize("age_h", [-0.1, 168.0, 5_000.0])
 def test_outside_the_seven_days_nothing_is_usual(age_h: float) -> None:
     assert PRIOR.expected(age_h) is None

@@ -74,7 +74,8 @@ class Baseline(Value, frozen=True, kw_only=True, cache_hash=True):
         """The usual count at an age in hours; None outside the seven days of following."""
         if not 0 <= age_h < FOLLOW_HOURS:
             return None
-        return curve(self)[int(age_h * HOUR) // _BIN]
+        # An age is whole seconds: some come back from hours as a little less.
+        return curve(self)[int(age_h * HOUR + 1e-6) // _BIN]
 
 
 PRIOR = Baseline(learnt_at=0, papers=0, shape=prior.SHAPE, ages=prior.AGES, usual=prior.USUAL)
