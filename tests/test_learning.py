@@ -1,12 +1,15 @@
-"""What is learnt from the records: the usual votes of each week."""
+"""What is learnt from the records: the usual votes of each week, the thresholds of budgets."""
 
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from tests.snapshots import card, snapshot
 from watcher import learning
 from watcher.clock import to_unix
-from watcher.growth import Baseline
-from watcher.store import open_records
+from watcher.growth import PRIOR, Baseline
+from watcher.model import Card, Change, PageKind
+from watcher.rules import Rule, compile_rule
+from watcher.store import Records, open_records
 
 MONDAY = datetime(2026, 11, 23, tzinfo=UTC)
 
@@ -29,3 +32,34 @@ def test_a_vote_after_the_week_does_not_take_a_paper_out_of_the_usual_of_its_las
     still = learnt(tmp_path / "still.db", (1, 5), (48, 20))
     moved = learnt(tmp_path / "moved.db", (1, 5), (48, 20), (9 * 24, 21))
     assert moved == still
+
+
+# --- budgets ----------------------------------------------------------------------------------
+
+
+def thresholds(records: Records, rule: Rule, now: datetime) -> tuple[int, float]:
+    """Votes for ``new`` and the multiplier for ``rising``, as a budget has them that day."""
+    zone = ZoneInfo("UTC")
+    (today,) = learning.rules_at(records, [rule], now=now, zone=zone, baseline=PRIOR, keep=False)
+    return today.new_upvotes, today.min_multiplier
+
+
+def test_a_budget_begins_with_the_papers_of_its_days_not_with_all_that_stood_there(tmp_path):
+    """Fifty big papers of the weeks before are known at the first look; after it two a day come."""
+    began = MONDAY - timedelta(days=3)
+    with open_records(tmp_path / "w.db", create=True, migrate=True) as records:
+        source = records.sources.id_of("trending")
+
+        def visit(at: datetime, *cards: Card) -> None:
+            page = snapshot(*cards, at=at, kind=PageKind.TRENDING)
+            records.papers.meet(source, page)
+            records.sources.succeed(source, at)
+
+        visit(began, *(card(n, upvotes=300 + n, listed_at=began) for n in range(1, 51)))
+        for n in range(6):
+            at = began + timedelta(hours=12 * n + 1)
+            visit(at, card(101 + n, upvotes=10 + n, listed_at=at))
+        rule = compile_rule("one", budget=1, events=[Change.NEW])
+        assert thresholds(records, rule, MONDAY) == (13, 2.0)
+        told = compile_rule("told", budget=1, events=[Change.NEW], tell_known=True)
+        assert thresholds(records, told, MONDAY)[0] > 300

@@ -107,12 +107,15 @@ def _peaks(
 ) -> Iterator[Peak]:
     """The best each paper wanted by the rule has reached, from the looks before the instant."""
     names = records.sources.families()
+    there = {} if rule.tell_known else _first_looks(records)
     matches = Matches()
     moment = Moment(now=span[1], baseline=baseline)
     for row in records.papers.listed_between(*span):
         history = records.papers.history(row, span[1] - 1)
         if not history.looks:
             continue  # listed before the instant, but not seen before it
+        if history.looks[0].at == there.get(history.looks[0].source):
+            continue  # it stood there at the first look, and would have been told to nobody
         sources = tuple({names.get(look.source, "") for look in history.looks})
         if rule.sources and not rule.sources.intersection(sources):
             continue
@@ -126,6 +129,22 @@ def _peaks(
         )
         if Case(subject, moment, matches.of(subject)).outcome(rule.gate) is True:
             yield _peak(history, span[1], baseline)
+
+
+def _first_looks(records: Records) -> dict[int, int]:
+    """Of each source, when its first page was seen (Unix seconds). What stood on it was known:
+    with the papers of weeks, the first days would seem to bring far more than they do.
+
+    Not of past days that came after their source's first look: what was missed then is told.
+    """
+    begun = {s.name: (s, s.first_ok_at) for s in records.sources.states() if s.first_ok_at}
+    return {
+        state.id: to_unix(at)
+        for state, at in begun.values()
+        if state.name == state.family
+        or state.family not in begun
+        or state.name.rpartition("@")[2] < str(begun[state.family][1].date())
+    }
 
 
 def _peak(history: History, before: int, baseline: growth.Baseline) -> Peak:
