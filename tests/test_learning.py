@@ -63,3 +63,20 @@ def test_a_budget_begins_with_the_papers_of_its_days_not_with_all_that_stood_the
         assert thresholds(records, rule, MONDAY) == (13, 2.0)
         told = compile_rule("told", budget=1, events=[Change.NEW], tell_known=True)
         assert thresholds(records, told, MONDAY)[0] > 300
+
+
+def test_a_budget_counts_the_papers_that_a_query_for_age_wanted_in_their_time(tmp_path):
+    """Two papers a day, each of which gets its votes within ten hours and more after two days."""
+    with open_records(tmp_path / "w.db", create=True, migrate=True) as records:
+        source = records.sources.id_of("daily")
+        for n in range(20):
+            listed = MONDAY - timedelta(days=12) + timedelta(hours=12 * n)
+            for age_h, votes in ((1, 1), (10, 10 + n), (50, 100)):
+                page = snapshot(
+                    card(n, upvotes=votes, listed_at=listed), at=listed + timedelta(hours=age_h)
+                )
+                records.papers.meet(source, page)
+        young = compile_rule("young", query="age:<36h", budget=0.5, events=[Change.NEW])
+        assert thresholds(records, young, MONDAY) == (25, 2.0)
+        old = compile_rule("old", query="age:>4d", budget=0.5, events=[Change.NEW])
+        assert thresholds(records, old, MONDAY)[0] == 100

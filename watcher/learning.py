@@ -23,7 +23,7 @@ from watcher.store import Records
 BUDGET_DAYS = 28
 """A budget's thresholds come from the papers of so many days."""
 _PEAK_AGES_H = (2, 4, 8, 16, 30, 48, 96, 168)
-"""Ages at which a paper's multiplier is read for a budget: enough to find its peak."""
+"""Ages at which a paper is looked at for a budget: enough to find its multiplier's peak."""
 
 _baseline = msgspec.json.Decoder(growth.Baseline)
 _thresholds = msgspec.json.Decoder(Thresholds)
@@ -109,7 +109,6 @@ def _peaks(
     names = records.sources.families()
     there = {} if rule.tell_known else _first_looks(records)
     matches = Matches()
-    moment = Moment(now=span[1], baseline=baseline)
     for row in records.papers.listed_between(*span):
         history = records.papers.history(row, span[1] - 1)
         if not history.looks:
@@ -127,8 +126,14 @@ def _peaks(
             sources=sources,
             history=history,
         )
-        if Case(subject, moment, matches.of(subject)).outcome(rule.gate) is True:
-            yield _peak(history, span[1], baseline)
+        outcomes = matches.of(subject)
+        wanted = [
+            at
+            for at in _times(history, span[1])
+            if Case(subject, Moment(now=at), outcomes).outcome(rule.gate) is True
+        ]
+        if wanted:
+            yield _peak(history, wanted, baseline)
 
 
 def _first_looks(records: Records) -> dict[int, int]:
@@ -147,12 +152,21 @@ def _first_looks(records: Records) -> dict[int, int]:
     }
 
 
-def _peak(history: History, before: int, baseline: growth.Baseline) -> Peak:
-    votes = [look.upvotes for look in history.looks if look.upvotes is not None]
+def _times(history: History, before: int) -> list[int]:
+    """When a paper is looked at for a budget, in time order: a query that asks for age or
+    counts may have held on its first day only."""
+    begin = history.listed_at
+    ages = () if begin is None else (begin + age_h * growth.HOUR for age_h in _PEAK_AGES_H)
+    return sorted({*(at for at in ages if at < before), before - 1})
+
+
+def _peak(history: History, times: Sequence[int], baseline: growth.Baseline) -> Peak:
+    """The best it has reached until the last of some times, its multiplier at each of them."""
+    looks = [look for look in history.looks if look.at <= times[-1]]
+    votes = [look.upvotes for look in looks if look.upvotes is not None]
     bound = 0.0
     if history.listed_at is not None:
-        for age_h in _PEAK_AGES_H:
-            at = min(history.listed_at + age_h * growth.HOUR, before - 1)
+        for at in times:
             found = growth.signals(history, at, baseline=baseline)
             if found.lower_bound is not None and (found.upvotes or 0) >= growth.RISING_FLOOR:
                 bound = max(bound, found.lower_bound)
