@@ -232,6 +232,26 @@ def seen(hour, votes, source="daily", **fields):
     )
 
 
+def test_what_one_source_shows_stays_known_after_a_poorer_one_showed_the_paper_too(small, loaded):
+    """The trending page tells that there is no organisation; the search page tells nothing."""
+    alone = PAPER.but(organization=None)
+    config = small(
+        {"r": 'query = "NOT organization:giant"\nmin_upvotes = 20'},
+        *(
+            Step(at=START + timedelta(hours=n), source=source, body=body)
+            for n, source, body in (
+                (0, "trending", page_of("trending", [alone], START)),
+                (1, "search", page_of("search", [alone.but(upvotes=6)], START, island=False)),
+            )
+        ),
+    )
+    new = loaded("why", PAPER.id, config=config)[0]
+    assert [(c["name"], c["ok"]) for c in new["conditions"]] == [
+        ("upvotes", False),
+        ("query", True),
+    ]
+
+
 def test_new_that_was_used_up_with_rising_says_so(small, call, loaded):
     config = small({"all": 'events = ["new", "rising"]\nmin_upvotes = 30'}, seen(0, 1), seen(1, 90))
     new, rising = loaded("why", PAPER.id, config=config)

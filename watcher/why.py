@@ -174,7 +174,9 @@ class _Desk:
 
     def _subject(self, family: str, at: int) -> Subject:
         history, paper = self._history(at), self._records.papers.as_of(self._paper, at)
-        last = history.looks[-1].source if history.looks else 0
+        names = {state.id: state.family for state in self._states}
+        shown = (look.source for look in reversed(history.looks))
+        last = next((source for source in shown if names.get(source) == family), 0)
         return Subject(
             paper=counted(paper, history.counts),
             key=self._key,
