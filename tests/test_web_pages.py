@@ -26,6 +26,7 @@ from tests.webworld import (
 from watcher.config import Hours
 from watcher.model import Counts, Event, EventType, MessageState, PageKind
 from watcher.rulebook import compile_rules
+from watcher.rules import compile_rule
 from watcher.store import open_records
 from watcher.store.pages import Visit
 from watcher.visit import App
@@ -64,6 +65,29 @@ class Outline(HTMLParser):
 
 EVERY = ["/", "/search", "/search?q=agent*", "/rules", "/rules/fast", "/sources", "/deliveries",
          "/feeds", "/?day=2026-11-18"]  # fmt: skip
+
+
+async def test_a_paper_s_page_asks_source_of_one_source_at_a_time_as_rules_do(path):
+    """The paper is on both lists: a rule that asks for one is met, for both at once never."""
+    asked = {
+        "one": "source:trending NOT source:daily",
+        "both": "source:trending AND source:daily",
+    }
+    with open_records(path) as records:
+        row = next(
+            row
+            for row in records.papers.all_rows()
+            if set(records.papers.sources_of(row)) == {"daily", "trending"}
+        )
+        name = records.papers.get(row).name
+    async with visiting(path) as (visitor, context):
+        context.use(context.config, [compile_rule(name, query=q) for name, q in asked.items()])
+        text = (await visitor.get(f"/papers/{name}")).text
+    marks = {
+        rule: re.findall(r"query</th>.*?(✓|✗|[?] unknown)", words, re.DOTALL)
+        for rule, words in zip(asked, re.split(r'<details class="verdict"', text)[1:], strict=True)
+    }
+    assert marks == {"one": ["✓"] * 3, "both": ["✗"] * 3}
 
 
 # --- every page -------------------------------------------------------------------------

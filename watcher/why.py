@@ -58,6 +58,17 @@ def answers(
     return (*found, *(_stored(event) for event in desk.events if event.rule not in names))
 
 
+def verdicts(
+    records: Records, rules: Sequence[Rule], row: int, *, now: datetime, baseline: growth.Baseline
+) -> tuple[tuple[Verdict, ...], ...]:
+    """For each rule its fresh verdicts on a paper at ``now``, one per kind, said before or not.
+
+    ``rules`` as their budgets have them today, ``baseline`` that of this week.
+    """
+    desk = _Desk(records, row, zone=ZoneInfo("UTC"), now=now, baseline=baseline)
+    return tuple(desk.judge(rule, to_unix(now)) for rule in rules)
+
+
 def _stored(event: Event) -> Answer:
     verdict = Verdict(
         rule=event.rule or "",
@@ -71,7 +82,16 @@ def _stored(event: Event) -> Answer:
 class _Desk:
     """One paper on the desk, and what is looked up for it once."""
 
-    def __init__(self, records: Records, row: int, *, zone: ZoneInfo, now: datetime) -> None:
+    def __init__(
+        self,
+        records: Records,
+        row: int,
+        *,
+        zone: ZoneInfo,
+        now: datetime,
+        baseline: growth.Baseline | None = None,
+    ) -> None:
+        """``baseline``: that of ``now``, where it is in hand."""
         self._records = records
         self._row = row
         self._zone = zone
@@ -82,7 +102,7 @@ class _Desk:
         self._events = {event.id: event for event in records.events.of_paper(row)}
         self._states = records.sources.states()
         self._whole = records.papers.history(row)
-        self._baselines: dict[int, growth.Baseline] = {}
+        self._baselines = {} if baseline is None else {growth.monday(to_unix(now)): baseline}
         self._ruled: dict[tuple[str, datetime], Rule] = {}
         self._judged: dict[tuple[str, datetime], tuple[Verdict, ...]] = {}
 
@@ -112,10 +132,11 @@ class _Desk:
         """The verdict of each kind, by the source that speaks most for it."""
         place = (rule.name, now)
         if place not in self._judged:
-            self._judged[place] = self._judge(self._as_of(rule, now), to_unix(now))
+            self._judged[place] = self.judge(self._as_of(rule, now), to_unix(now))
         return self._judged[place]
 
-    def _judge(self, rule: Rule, at: int) -> tuple[Verdict, ...]:
+    def judge(self, rule: Rule, at: int) -> tuple[Verdict, ...]:
+        """The same for a rule as its budget has it then; ``at`` in Unix seconds."""
         best: dict[Change, Verdict] = {}
         for family in self._families(rule, at):
             subject = self._subject(family, at)

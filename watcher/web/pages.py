@@ -6,28 +6,24 @@ renders a template. Must not write SQL, judge for itself, or change anything but
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
 from aiohttp import web
 
-from watcher import growth
-from watcher.case import Moment, Subject, counted
+from watcher import growth, why
 from watcher.clock import from_unix, to_unix
 from watcher.digest import Frame, compose
 from watcher.errors import QueryError
-from watcher.judgement import judge
 from watcher.model import (
     Entry,
     Event,
-    History,
     Paper,
     Value,
     Verdict,
 )
 from watcher.query import compile_query
-from watcher.rules import Rule
 from watcher.schedule import instant_of
 from watcher.store import Records, SourceState
 from watcher.store.finding import SORTS, Found
@@ -222,14 +218,21 @@ def _paper(records: Records, context: WebContext, name: str, now: datetime) -> P
     history = records.papers.history(row)
     events = records.events.of_paper(row)
     baseline, rules = context.learnt(records, now)
-    moment = Moment(now=to_unix(now), baseline=baseline, trending=_trending(records))
-    signals = growth.signals(history, moment.now, baseline=baseline, trending=moment.trending)
+    signals = growth.signals(history, to_unix(now), baseline=baseline, trending=_trending(records))
+    verdicts = why.verdicts(records, rules, row, now=now, baseline=baseline)
     points = plots.merged(history.looks)
     return PaperPage(
         paper=found,
         seen=records.pages.seen_by(row),
         events=events,
-        verdicts=_verdicts(records, rules, found, history=history, moment=moment, events=events),
+        verdicts=tuple(
+            RuleVerdict(
+                rule=rule.name,
+                verdicts=fresh,
+                said=tuple(event for event in events if event.rule == rule.name),
+            )
+            for rule, fresh in zip(rules, verdicts, strict=True)
+        ),
         signals=signals,
         curves=_curves(found, points, events, baseline),
         points=_few(points),
@@ -240,40 +243,6 @@ def _paper(records: Records, context: WebContext, name: str, now: datetime) -> P
 
 def _trending(records: Records) -> frozenset[int]:
     return frozenset(s.id for s in records.sources.states() if s.kind == "trending")
-
-
-def _verdicts(
-    records: Records,
-    rules: Iterable[Rule],
-    found: Paper,
-    *,
-    history: History,
-    moment: Moment,
-    events: Sequence[Event],
-) -> tuple[RuleVerdict, ...]:
-    """Every rule's verdict now, as ``why`` gives it: judged where one of its sources saw it."""
-    seen_by = records.papers.sources_of(found.row)
-    key = records.papers.key_of(found.row)
-    shows = records.sources.shows(history.looks[-1].source) if history.looks else frozenset()
-    made = []
-    for rule in rules:
-        near = [name for name in seen_by if not rule.sources or name in rule.sources]
-        subject = Subject(
-            paper=counted(found, history.counts),
-            key=key,
-            source=(near or list(seen_by) or [""])[0],
-            history=history,
-            shows=shows,
-            sources=seen_by,
-        )
-        made.append(
-            RuleVerdict(
-                rule=rule.name,
-                verdicts=judge(rule, subject, moment),
-                said=tuple(event for event in events if event.rule == rule.name),
-            )
-        )
-    return tuple(made)
 
 
 def _curves(
