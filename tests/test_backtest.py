@@ -136,6 +136,23 @@ def test_failed_visits_and_imports_tell_nothing_but_imported_counts_are_known(tm
     assert replayed(path, [VOTES]) == told
 
 
+def test_what_ripens_is_told_though_a_past_day_is_seen_first_after_the_rule_came(tmp_path):
+    """A past day's first look knows what stands on its page, not what is ripe on another."""
+    path = tmp_path / "w.db"
+    rule = compile_rule("ripe", ripen_s=4 * 3600.0, events=[Change.NEW])
+    past = f"daily@{(START - timedelta(days=1)).date()}"
+    old = OTHER.but(opened=START - timedelta(days=1))
+
+    def yesterday(at):
+        return Step(at=at, source=past, body=page_of(past, [old], at))
+
+    live(path, [daily(hours(1), PAPER), yesterday(hours(1.1))], [])
+    live(path, [daily(hours(3), PAPER), yesterday(hours(4.1)), daily(hours(5), PAPER)], [rule])
+    assert [(event[0], event[4], event[5]) for event in recorded(path)] == [
+        (hours(5), "Tidal clocks", False)
+    ]
+
+
 def test_a_budget_learns_on_the_way_as_it_did_in_life(tmp_path):
     path = tmp_path / "w.db"
     rule = compile_rule("few", budget=1, events=[Change.NEW])

@@ -195,7 +195,8 @@ class Replay:
         if self._begins is None:
             return []
         rows: set[int] = set()
-        for begin, end in ripe_spans(self._rules, self._last_ok.get(check.source), check.at):
+        since = self._last_ok.get(check.source)
+        for begin, end in ripe_spans(self._rules, target, since=since, now=check.at):
             rows.update(self._begins.between(begin, end))
         return [
             self._remembered(self._papers[row], target.family, to_unix(check.at))

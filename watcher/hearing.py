@@ -136,11 +136,15 @@ def first_looks(ledger: Ledger, rules: Sequence[Rule], target: Target) -> tuple[
 
 
 def ripe_spans(
-    rules: Sequence[Rule], since: datetime | None, now: datetime
+    rules: Sequence[Rule], target: Target, *, since: datetime | None, now: datetime
 ) -> Iterator[tuple[int, int]]:
     """Begins (listing, or first sight) of the papers whose ripening for some rule ended after
-    the visit at ``since``, up to now: spans of Unix seconds, both ends included."""
-    if since is None:
+    the visit at ``since``, up to now: spans of Unix seconds, both ends included.
+
+    None for a past day: its source looks after all that ripens, and the day's own first look
+    must not take for known what is ripe on another page.
+    """
+    if since is None or target.day is not None:
         return
     for wait in {rule.ripen_s for rule in rules if rule.ripen_s}:
         yield to_unix(since) - int(wait) + 1, to_unix(now) - int(wait)

@@ -361,7 +361,7 @@ def _ripened(
     those the page shows."""
     family, since, now = hearing.target.family, state.last_ok_at if state else None, hearing.now
     rows: set[int] = set()
-    for begin, end in ripe_spans(hearing.rules, since, now):
+    for begin, end in ripe_spans(hearing.rules, hearing.target, since=since, now=now):
         rows.update(records.papers.begun_between(begin, end, family=family))
     return [remembered_subject(records, row, family, now) for row in sorted(rows - set(on_page))]
 
