@@ -614,6 +614,21 @@ async def test_what_was_muted_since_is_taken_out_and_an_empty_message_is_not_sen
     assert why == "nothing of it is wanted any more"
 
 
+@pytest.mark.parametrize("query", ["source:daily", "NOT source:elsewhere", "age:<24h"])
+async def test_what_a_query_was_told_leaves_though_sources_are_not_asked_again_and_time_passes(
+    house, query
+):
+    """Only what its reader changed takes something out just before it is sent."""
+    await house.subscribe("ada@example.org", topics=(), query=query)
+    house.clock.move(hours=3)
+    await house.tell(1)
+    house.clock.move(hours=21)
+    await house.round()
+    house.clock.move(hours=14)  # the mail server was away
+    _, finished = await claim(house)
+    assert [e.event.paper.arxiv_id for e in finished.words.digest.entries] == ["2611.00001"]
+
+
 async def test_a_higher_threshold_counts_from_the_very_next_mail(house):
     person = await house.subscribe("ada@example.org")
     await house.tell(1, votes=30)

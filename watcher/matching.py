@@ -149,11 +149,12 @@ def text_of(paper: Paper, shows: frozenset[str] = frozenset()) -> Text:
     )
 
 
-def doc_of(paper: Paper, *, now: datetime, sources: Iterable[str] = ()) -> Doc:
-    """A remembered paper as a search sees it, with the sources that ever showed it."""
+def doc_of(paper: Paper, *, now: datetime, sources: Iterable[str] | None = None) -> Doc:
+    """A remembered paper as a search sees it, with the sources that ever showed it (None: they
+    are unknown)."""
     age_h = None if paper.listed_at is None else (now - paper.listed_at) / timedelta(hours=1)
     facts = FixedFacts(
-        source=spread(sources),
+        source=None if sources is None else spread(sources),
         upvotes=paper.upvotes,
         comments=paper.comments,
         stars=paper.stars,

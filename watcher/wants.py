@@ -402,7 +402,8 @@ def why_unwanted(subscriber: Subscriber | None) -> str | None:
 def tailor(digest: Digest, subscriber: Subscriber, now: datetime) -> Digest | None:
     """A composed digest without what its reader no longer wants; None when nothing is left.
 
-    Only takes away: what is told is otherwise what was composed.
+    Only takes away: what is told is otherwise what was composed. A query is asked as of then,
+    because papers grow older while a message waits.
     """
     wishes = subscriber.wishes
     # The round looked at the highest counts. One that has fallen since would never be told again.
@@ -415,7 +416,8 @@ def tailor(digest: Digest, subscriber: Subscriber, now: datetime) -> Digest | No
     def wants(rules: Iterable[str], event: Event) -> bool:
         if event.paper is None or _upvotes(event) < need:
             return False
-        by_query = query is not None and (query.match(doc_of(event.paper, now=now)) is not False)
+        doc = doc_of(event.paper, now=digest.composed_at)
+        by_query = query is not None and query.match(doc) is not False
         return by_query or not heard.isdisjoint(rules)
 
     sections = []
