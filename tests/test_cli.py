@@ -382,6 +382,11 @@ def test_papers_are_listed_searched_and_shown(capsys, config):
     many = json.loads(call(capsys, "papers", "upvotes:>=50", "--json", "-c", config)[1])
     assert many
     assert all(paper["upvotes"] >= 50 for paper in many)
+    by_source = [
+        json.loads(call(capsys, "papers", f"{field}:trending", "--json", "-c", config)[1])
+        for field in ("source", "Source")
+    ]
+    assert by_source[0] == by_source[1] != []
     name = many[0]["paper_id"]
     shown = json.loads(call(capsys, "paper", name, "--json", "-c", config)[1])
     assert shown["sightings"][-1]["upvotes"] == many[0]["upvotes"]

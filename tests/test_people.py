@@ -614,7 +614,9 @@ async def test_what_was_muted_since_is_taken_out_and_an_empty_message_is_not_sen
     assert why == "nothing of it is wanted any more"
 
 
-@pytest.mark.parametrize("query", ["source:daily", "NOT source:elsewhere", "age:<24h"])
+@pytest.mark.parametrize(
+    "query", ["source:daily", "SOURCE:daily", "NOT source:elsewhere", "age:<24h"]
+)
 async def test_what_a_query_was_told_leaves_though_sources_are_not_asked_again_and_time_passes(
     house, query
 ):

@@ -14,6 +14,7 @@ import msgspec
 
 from watcher.digest import Frame, compose, with_votes
 from watcher.model import Digest, Event, Links, Paper, Value
+from watcher.query import compile_query
 from watcher.store import Records, Store
 from watcher.store.ledger import Claimed, Words
 from watcher.text import count_of
@@ -180,7 +181,7 @@ def window_for(records: Records, people: Sequence[Subscriber], now: datetime) ->
         young = records.pages.begun_since(reach, limit=_YOUNG)
     rows = list({e.paper.row for e in events if e.paper} | {p.row for p in young})
     sources: dict[int, tuple[str, ...]] = {}
-    if any("source" in query for query in asked):
+    if any(compile_query(query).asks_source for query in asked):
         sources = {row: records.papers.sources_of(row) for row in rows}
     horizon = now - SETTLED
     instants = {p.told_at for p in people if p.told_at and p.wishes.min_upvotes} | {horizon}

@@ -66,6 +66,11 @@ class Query:
         """What the words alone decide, or the part that is left to ``weigh``."""
         return self.root.settle(text)
 
+    @property
+    def asks_source(self) -> bool:
+        """Whether it asks which sources show a paper."""
+        return any(isinstance(part, Source) for part in self.root.leaves())
+
     def unknown_sources(self, names: Iterable[str]) -> tuple[str, ...]:
         """What it asks of ``source:`` that none of these names of sources has."""
         known = spread(names)

@@ -153,7 +153,7 @@ def search(records: Records, query: str, *, limit: int | None) -> tuple[Paper, .
     now = datetime.now(UTC)
     found = []
     for paper in candidates:
-        seen_by = records.papers.sources_of(paper.row) if "source" in query else ()
+        seen_by = records.papers.sources_of(paper.row) if compiled.asks_source else ()
         if compiled.match(doc_of(paper, now=now, sources=seen_by)) is True:
             found.append(paper)
             if limit is not None and len(found) >= limit:

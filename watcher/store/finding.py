@@ -156,7 +156,7 @@ class Finding:
     def _matches(self, query: Query | None, paper: Paper, now: datetime) -> bool:
         if query is None:
             return True
-        sources = self._papers.sources_of(paper.row) if "source" in query.text.lower() else ()
+        sources = self._papers.sources_of(paper.row) if query.asks_source else ()
         return query.match(doc_of(paper, now=now, sources=sources)) is True
 
 
