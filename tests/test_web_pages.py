@@ -24,6 +24,7 @@ from tests.webworld import (
     visiting,
 )
 from watcher.config import Hours
+from watcher.growth import HOUR, WEEK, learn
 from watcher.model import Counts, Event, EventType, MessageState, PageKind
 from watcher.rulebook import compile_rules
 from watcher.rules import compile_rule
@@ -31,6 +32,7 @@ from watcher.store import open_records
 from watcher.store.pages import Visit
 from watcher.visit import App
 from watcher.web import state_pages
+from watcher.web.bands import bands
 from watcher.web.context import TrialPaper, Tried
 
 
@@ -88,6 +90,19 @@ async def test_a_paper_s_page_asks_source_of_one_source_at_a_time_as_rules_do(pa
         for rule, words in zip(asked, re.split(r'<details class="verdict"', text)[1:], strict=True)
     }
     assert marks == {"one": ["✓"] * 3, "both": ["✗"] * 3}
+
+
+def test_eight_in_ten_papers_are_within_the_band_that_was_learnt_from_them():
+    """Where papers are much alike the usual count is half their mean: the band is not."""
+    listed = 1_790_000_000
+    papers = [
+        (listed, tuple((listed + h * HOUR, 80 + n % 41) for h in range(0, 168, 8)))
+        for n in range(2_000)
+    ]
+    learnt = learn(papers, listed + WEEK)
+    for band in bands(learnt):
+        inside = sum(band.low <= 80 + n % 41 <= band.high for n in range(2_000))
+        assert inside >= 1_600, band
 
 
 # --- every page -------------------------------------------------------------------------

@@ -1,15 +1,15 @@
 """How widely votes spread around their usual count: the band that a paper's curve is drawn on.
 
-Pure. The count of papers of an age with usual count E is negative binomial with mean E and
-shape a: each paper's rate is Gamma(a, a) times the usual (``watcher.growth``), and votes come
-one by one. Must not draw.
+Pure. The count of papers of an age with the mean count M is negative binomial with mean M and
+shape a: each paper's rate is Gamma(a, a) times the mean, and votes come one by one. What is
+called usual is a multiple of the mean (``growth.usual_part``). Must not draw.
 """
 
 from __future__ import annotations
 
 import functools
 
-from watcher.growth import Baseline
+from watcher.growth import Baseline, usual_part
 from watcher.model import Value
 
 LOW, MIDDLE, HIGH = 0.1, 0.5, 0.9
@@ -26,7 +26,7 @@ class Band(Value, frozen=True, kw_only=True):
     high: int
     """Nine in ten have no more."""
     usual: float
-    """The mean."""
+    """What multipliers are measured against."""
 
 
 def quantiles(mean: float, shape: float, shares: tuple[float, ...]) -> tuple[int, ...]:
@@ -48,7 +48,8 @@ def quantiles(mean: float, shape: float, shares: tuple[float, ...]) -> tuple[int
 def bands(baseline: Baseline) -> tuple[Band, ...]:
     """The band at each knot of the curve."""
     made = []
+    part = usual_part(baseline.shape)
     for age_h, usual in zip(baseline.ages, baseline.usual, strict=True):
-        low, middle, high = quantiles(usual, baseline.shape, (LOW, MIDDLE, HIGH))
+        low, middle, high = quantiles(usual / part, baseline.shape, (LOW, MIDDLE, HIGH))
         made.append(Band(age_h=age_h, low=low, middle=middle, high=high, usual=usual))
     return tuple(made)
