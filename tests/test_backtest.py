@@ -65,6 +65,14 @@ def test_the_first_look_of_a_rule_is_its_baseline_in_a_back_test_too(tmp_path):
     assert ([told.paper.title for told in finding.told], finding.known) == (["Borrowed moons"], 1)
 
 
+def test_a_first_look_at_an_empty_list_is_one_in_a_back_test_too(tmp_path):
+    """On a Sunday the daily list is empty: what comes on Monday is news."""
+    path = tmp_path / "w.db"
+    live(path, [daily(hours(0)), daily(hours(1), with_votes(30))], [VOTES])
+    assert [(event[4], event[5]) for event in recorded(path)] == [("Tidal clocks", False)]
+    assert replayed(path, [VOTES]) == recorded(path)
+
+
 def test_another_page_under_the_name_of_a_source_begins_anew_in_a_back_test_too(tmp_path):
     path = tmp_path / "w.db"
     live(path, [daily(hours(0), OTHER)], [VOTES])

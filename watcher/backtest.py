@@ -135,7 +135,8 @@ class Replay:
             rules=rules,
             trending=trending,
         )
-        decisions = hear(self._ledger, hearing, subjects, matches=self._matches)
+        looked = check.outcome is CheckOutcome.OK
+        decisions = hear(self._ledger, hearing, subjects, matches=self._matches, looked=looked)
         self._ledger.record(decisions, now)
         self._last_ok[check.source] = now
         if check.outcome is CheckOutcome.OK:
