@@ -78,7 +78,7 @@ async def test_a_paper_s_page_asks_source_of_one_source_at_a_time_as_rules_do(pa
     with open_records(path) as records:
         row = next(
             row
-            for row in records.papers.all_rows()
+            for (row,) in records.conn.execute("select id from papers")
             if set(records.papers.sources_of(row)) == {"daily", "trending"}
         )
         name = records.papers.get(row).name
