@@ -481,9 +481,10 @@ async def test_hours_in_which_a_source_is_not_visited_are_no_gap(path):
     later = FixedClock()
     later.move(hours=14)
     day = Hours(start=time(7), end=time(10))
-    for active, gaps in ((None, 2), (day, 0)):
+    for active, gaps, sees in ((None, 2, 0), (day, 0, 2)):
         sources = tuple(msgspec.structs.replace(s, active=active) for s in SOURCES[:2])
         async with visiting(path, clock=later) as (visitor, context):
             context.use(msgspec.structs.replace(context.config, sources=sources), ())
             text = (await visitor.get("/sources")).text
-            assert text.count("No data from") == gaps, active
+            assert text.count("No data from") == text.count("not read lately") == gaps, active
+            assert text.count(">sees<") == sees

@@ -42,13 +42,17 @@ class SourceLine(Value, frozen=True, kw_only=True):
     good: int
     failed: int
     gaps: tuple[tuple[datetime, datetime], ...]
+    unseen: bool
+    """The last of the gaps is not over."""
 
     @property
     def health(self) -> str:
-        """``ok``, ``failing`` or ``waiting`` (never visited)."""
+        """``ok``, ``failing``, ``late`` (unseen, no failure) or ``waiting`` (never visited)."""
         if self.state is None or self.state.last_check_at is None:
             return "waiting"
-        return "failing" if self.state.failing_since else "ok"
+        if self.state.failing_since:
+            return "failing"
+        return "late" if self.unseen else "ok"
 
 
 async def sources(request: web.Request) -> web.Response:
@@ -125,6 +129,7 @@ def _source_line(
         good=len(visits) - failed,
         failed=failed,
         gaps=tuple((gap.since, gap.until or now) for gap in gaps),
+        unseen=bool(gaps) and gaps[-1].until is None,
     )
 
 
