@@ -315,10 +315,14 @@ def test_what_is_shown_is_printed_fields_only() -> None:
         pages.grid_2026([ONE], date(2026, 10, 2), with_island=False)
         .replace(b"<article", b"<div")
         .replace(b"</article", b"</div"),
+        pages.search("moons", [], with_island=False),
+        pages.search("moons", [ONE, TWO], with_island=False)
+        .replace(b"<article", b"<li")
+        .replace(b"</article", b"</li"),
     ],
 )
 def test_a_page_with_neither_island_nor_cards_is_an_error(body: bytes) -> None:
-    """An empty Sunday comes with its island; else nobody could tell it from a redesign."""
+    """What is empty comes with its island; else nobody could tell it from a redesign."""
     with pytest.raises(ParseError, match="neither an island nor cards"):
         read(body)
 

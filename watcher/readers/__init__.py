@@ -22,7 +22,7 @@ from watcher.readers.island import island_bytes
 from watcher.readers.memo import Memo, Memos
 from watcher.readers.tag import Tag, find
 
-VERSION = "2"
+VERSION = "3"
 """Raised when a reader sees more or otherwise: pages are then read anew."""
 
 __all__ = [

@@ -79,8 +79,8 @@ def parse(body: bytes, *, url: str | None, at: datetime) -> Snapshot:
     if articles and not found:
         raise ParseError(f"none of the page's {len(articles)} articles is a paper: foreign layout")
     if not found:
-        _expect_empty(dom, body, query)
-    if found and all(one.card.paper_id is None for one in found):
+        raise ParseError(_refusal(dom, body))
+    if all(one.card.paper_id is None for one in found):
         raise ParseError(
             f"none of the page's {len(articles)} articles leads to a paper: foreign layout"
         )
@@ -198,25 +198,18 @@ def _reference_day(kind: PageKind | None, today: date | None, at: datetime) -> d
     return at.date()
 
 
-def _expect_empty(dom: LexborHTMLParser, body: bytes, query: str | None) -> None:
-    """Let a search without a find pass; refuse everything else, naming what it seems to be.
+def _refusal(dom: LexborHTMLParser, body: bytes) -> str:
+    """What a page seems to be that shows no papers.
 
-    An empty list is told by the island: without one, a page that shows no papers is one that
-    cannot be read.
+    An empty list is told by the island, also that of a search without a find: without one, a
+    page that shows no papers is one that cannot be read.
     """
-    if refusal := _refusal(dom, body):
-        raise ParseError(refusal)
-    if query is None:
-        raise ParseError("the page has neither an island nor cards: a new layout?")
-
-
-def _refusal(dom: LexborHTMLParser, body: bytes) -> str | None:
     title, heading = _title(dom, "title"), _title(dom, "h1")
     cut = b"<html" in body[:2_000] and not any(end in body for end in _ENDS)
     named = any(said.startswith(("Daily Papers", "Trending Papers")) for said in (heading, title))
     ours = named or b"DailyPapersPage" in body
     if ours and not cut:
-        return None
+        return "the page has neither an island nor cards: a new layout?"
     lowered = f"{title} {heading}".lower()
     if ours:  # before the signs of a challenge: every page loads its script
         what = _CUT
