@@ -396,6 +396,20 @@ def test_a_paper_without_an_arxiv_id_is_known_by_its_title() -> None:
     assert "no arXiv id" in snapshot.warnings[0]
 
 
+@pytest.mark.parametrize("memo", [None, readers.Memo()])
+def test_an_island_that_names_no_paper_is_read_by_its_cards(memo: readers.Memo | None) -> None:
+    papers = pages.fakes(6)
+    body = pages.trending(papers).replace(
+        b"{&quot;id&quot;:&quot;26", b"{&quot;arxivId&quot;:&quot;26"
+    )
+    snapshot = readers.parse(body, at=AT, memo=memo)
+    assert snapshot.reader is ReaderName.CARDS
+    assert [card.paper_id for card in snapshot.cards] == [fake.id for fake in papers]
+    assert "none of the island's papers has an arXiv id" in snapshot.warnings[0]
+    with pytest.raises(ParseError, match="none of the island's papers has an arXiv id"):
+        readers.parse(body.replace(b"article", b"section"), at=AT, memo=memo)
+
+
 def test_addresses_that_are_no_web_addresses_are_dropped() -> None:
     fake = ONE.but(github="javascript:alert(1)", project="ftp://example.org", thumbnail="//x")
     card = read(pages.trending([fake])).cards[0]

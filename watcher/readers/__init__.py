@@ -56,6 +56,8 @@ READERS: Mapping[ReaderName, Reader] = {
 }
 
 WARNINGS_LIMIT = 20
+NAMELESS = 5
+"""So many papers, none of them with an arXiv id, are no list but an island of another form."""
 _JSON_START = re.compile(rb"\s*+(?:\{\s*+[\"}]|\[\s*+(?:[\[{\"\]\d]|null|true|false))")
 _HTML_START = re.compile(rb"\s*+<(?:!|\?|[a-zA-Z])")
 _END_TAG_EVERY = 1_000
@@ -105,6 +107,8 @@ def _by_island(
     snapshot = island.parse(body, url=url, at=at, memo=memo, tag=tag)
     if not snapshot.cards and snapshot.kind is not PageKind.SEARCH and b"<article" in body:
         raise ParseError("the island lists no papers, but the page shows some")
+    if len(snapshot.cards) >= NAMELESS and all(card.paper_id is None for card in snapshot.cards):
+        raise ParseError("none of the island's papers has an arXiv id")
     return snapshot
 
 
