@@ -189,6 +189,27 @@ def test_what_a_crash_cut_off_is_no_page_and_breaks_nothing(tmp_path):
     assert len(names) == 2
 
 
+@pytest.mark.parametrize(
+    "harm",
+    [
+        lambda whole: b"",
+        lambda whole: bytes(len(whole)),
+        lambda whole: whole[:-5],
+        lambda whole: whole[:20] + bytes([whole[20] ^ 1]) + whole[21:],
+    ],
+    ids=["empty", "zeros", "cut", "flipped"],
+)
+def test_a_kept_page_that_is_damaged_is_said(tmp_path, harm):
+    archive = archive_in(tmp_path)
+    name = archive.put(page_of(BODY))
+    file = tmp_path / name[:2] / f"{name}.zst"
+    wait_until(file.exists)
+    archive.close()
+    file.write_bytes(harm(file.read_bytes()))
+    with pytest.raises(ParseError, match=f"{name}.zst cannot be read"):
+        archive.read(name)
+
+
 def test_what_the_last_process_spooled_is_compressed_by_the_next(tmp_path):
     first = archive_in(tmp_path)
     names = {first.put(page_of(b"%d" % n * 100)) for n in range(5)}

@@ -386,6 +386,21 @@ def test_pages_no_longer_kept_are_counted(capsys, home):
     assert run(capsys, home, "replay", "--from", "2026-10-01", "--source", "nope")[0] == 1
 
 
+def test_a_damaged_page_costs_a_replay_no_other(capsys, home):
+    kept = json.loads(run(capsys, home, "archive", "list", "--json")[1])
+    name = next(entry["page"] for entry in kept[::-1] if not entry["why"])
+    file = home / "archive" / name[:2] / f"{name}.zst"
+    file.parent.mkdir(exist_ok=True)
+    file.write_bytes(b"")
+    code, out, _ = run(capsys, home, "replay", "--from", "2026-10-01", "--json")
+    done = json.loads(out)
+    assert (code, done["pages"], done["missing"], len(done["errors"])) == (1, 1, 0, 2)
+    assert name in done["errors"][0]
+    code, _, err = run(capsys, home, "archive", "show", name)
+    assert code == 1
+    assert f"{name}.zst cannot be read" in err
+
+
 def test_a_backup_that_cannot_be_brought_to_this_version_leaves_all_as_it_was(
     capsys, home, monkeypatch
 ):

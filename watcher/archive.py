@@ -26,7 +26,7 @@ from pathlib import Path
 import msgspec
 import zstandard
 
-from watcher.errors import FetchError, UnknownName
+from watcher.errors import FetchError, ParseError, UnknownName
 from watcher.model import Value
 from watcher.owner import make_file, make_folder, own_like
 from watcher.page import Page, unpack
@@ -222,7 +222,12 @@ class Archive:
     # --- reading ---
 
     def read(self, name: str) -> tuple[bytes, Label]:
-        """A page by the begin of its hash, unpacked, and its label. Raises UnknownName."""
+        """A page by the begin of its hash, unpacked, and its label.
+
+        Raises:
+            UnknownName: no page, or several.
+            ParseError: its file is damaged or cannot be read.
+        """
         files = {path.stem: path for path in self._files() if path.name.startswith(name)}
         waiting = {
             record[0]: record for record in self._spool.records() if record[0].startswith(name)
@@ -231,8 +236,11 @@ class Archive:
             what = "several pages begin" if files or waiting else "no page begins"
             raise UnknownName(f"{what} with {name!r} in {self.folder}")
         if files:
-            body, label = _split(next(iter(files.values())).read_bytes())
-            return zstandard.ZstdDecompressor().decompressobj().decompress(body), label
+            path = next(iter(files.values()))
+            try:
+                return _unpacked(path.read_bytes())
+            except (OSError, ValueError, struct.error, zstandard.ZstdError) as exc:
+                raise ParseError(f"the kept page {path} cannot be read ({exc})") from exc
         _, body, label = next(iter(waiting.values()))
         with contextlib.suppress(FetchError):
             body = unpack(_page(body, label)).body
@@ -434,10 +442,13 @@ def _tail(label: Label) -> bytes:
     )
 
 
-def _split(whole: bytes) -> tuple[bytes, Label]:
-    """The page's own part of a file, and its label. Raises ValueError for another file."""
+def _unpacked(whole: bytes) -> tuple[bytes, Label]:
+    """The page in a file, and its label. Raises ValueError, struct.error or ZstdError for a file
+    that is damaged (a power cut leaves empty ones) or none of ours."""
     length = _label_length(whole[-12:])
-    return whole[: -12 - length], _decode(whole[-12 - length : -12])
+    label = _decode(whole[-12 - length : -12])
+    packed = whole[: -12 - length]
+    return zstandard.ZstdDecompressor().decompressobj().decompress(packed), label
 
 
 def _label_of(path: Path) -> Label:
