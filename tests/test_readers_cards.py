@@ -400,6 +400,29 @@ def test_an_article_without_a_title_is_a_warning() -> None:
     assert "article 1" in snapshot.warnings[0]
 
 
+@pytest.mark.parametrize(
+    "inner",
+    [
+        "<h3><a href=/pricing>Try it for teams</a></h3>",
+        "<h3><a href=https://ads.example.org/x>Clocks, half price</a></h3>",
+        "<h3><a href=/blog/moons>A post</a></h3> on <a href=/papers/2603.04321>this paper</a>",
+        "<a href=/datasets/moons><h4>moons</h4></a> of <a href=/papers/2610.01234>1 paper</a>",
+    ],
+    ids=["page", "advertisement", "post", "dataset"],
+)
+@pytest.mark.parametrize("page", [pages.trending, pages.grid_2026])
+def test_what_stands_among_the_papers_and_is_none_is_left_out(
+    page: Callable[..., bytes], inner: str
+) -> None:
+    body = page([ONE, TWO], with_island=False)
+    place = body.index(b"<article")
+    body = body[:place] + f"<article>{inner}</article>".encode() + body[place:]
+    snapshot = read(body)
+    cards = [(card.paper_id, card.title) for card in snapshot.cards]
+    assert cards == [(ONE.id, ONE.title), (TWO.id, TWO.title)]
+    assert "article 1" in snapshot.warnings[0]
+
+
 def test_when_no_card_links_to_a_discussion_nothing_is_known_of_comments() -> None:
     body = pages.grid_2024([ONE, TWO], with_island=False).replace(b"#community", b"#talk")
     assert [card.comments for card in read(body).cards] == [None, None]

@@ -44,6 +44,8 @@ _SITE_PAGES = frozenset(
     )
 )
 _SUBMITTED = "Submitted by"
+_ELSEWHERE = re.compile(r"(?!.*(?:/papers\b|arxiv\.org/))(?:/|https?://)", re.DOTALL)
+"""The address of something else than a paper: of a dataset, a post, an advertisement."""
 
 
 class Found(Value, frozen=True, kw_only=True):
@@ -55,14 +57,20 @@ class Found(Value, frozen=True, kw_only=True):
 
 
 def read(article: LexborNode, today: date) -> Found | None:
-    """One article. Of a desktop and a mobile copy inside it the first counts."""
+    """One article. Of a desktop and a mobile copy inside it the first counts.
+
+    None for one without a title, or whose title leads to something that is no paper.
+    """
     heading = article.css_first("h3, h2, h4")
     title = text.clean(heading.text(), text.TITLE_LIMIT) if heading else None
     if heading is None or title is None:
         return None
+    address = _address(heading)
+    if _ELSEWHERE.match(address):
+        return None
     links = [(a, a.attributes.get("href") or "") for a in article.css("a[href]")]
     words = _words(article, heading)
-    paper_id = _paper_id(heading, links)
+    paper_id = _paper_id(address, links)
     upvotes, dashed, votes_rounded = _upvotes(article, links)
     github, stars, stars_rounded = _github(links)
     body_text = _body_text(article, links, heading)
@@ -112,9 +120,16 @@ def _words(article: LexborNode, heading: LexborNode) -> list[str]:
     return words
 
 
-def _paper_id(heading: LexborNode, links: list[tuple[LexborNode, str]]) -> str | None:
-    inner = heading.css_first("a[href]")
-    first = text.paper_path(inner.attributes.get("href")) if inner else None
+def _address(heading: LexborNode) -> str:
+    """Where a title leads: by the link in it, or else the one around it."""
+    link, node = heading.css_first("a[href]"), heading.parent
+    while link is None and node is not None and node.tag != "article":
+        link, node = node if node.tag == "a" else None, node.parent
+    return (link.attributes.get("href") or "") if link else ""
+
+
+def _paper_id(address: str, links: list[tuple[LexborNode, str]]) -> str | None:
+    first = text.paper_path(address)
     return first or next((p for _, href in links if (p := text.paper_path(href))), None)
 
 

@@ -76,9 +76,7 @@ def parse(body: bytes, *, url: str | None, at: datetime) -> Snapshot:
     kind, query = _kind(dom, hint)
     today = _header_day(dom, at.date())
     found = list(_read(articles, _reference_day(kind, today, at), warnings))
-    if articles and not found:
-        raise ParseError(f"none of the page's {len(articles)} articles is a paper: foreign layout")
-    if not found:
+    if not articles:
         raise ParseError(_refusal(dom, body))
     if all(one.card.paper_id is None for one in found):
         raise ParseError(
@@ -233,12 +231,12 @@ def _refusal(dom: LexborHTMLParser, body: bytes) -> str:
 
 
 def _read(articles: list[LexborNode], today: date, warnings: list[str]) -> Iterator[Found]:
-    """Each paper once, in page order. A card without a title is a warning."""
+    """Each paper once, in page order. What is none is a warning."""
     seen: set[str] = set()
     for position, node in enumerate(articles, start=1):
         found = article.read(node, today)
         if found is None:
-            warnings.append(f"article {position} has no title and was left out")
+            warnings.append(f"article {position} has no title that leads to a paper: left out")
         elif found.card.paper_id in seen:
             warnings.append(
                 f"article {position} was left out: {found.card.paper_id} is on the page already"
