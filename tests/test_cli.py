@@ -454,6 +454,25 @@ def test_import_remembers_only_and_again_changes_nothing(capsys, config, tmp_pat
     assert again["moved"] == 0
 
 
+def test_import_takes_the_oldest_page_first_whatever_its_name(capsys, config, tmp_path):
+    folder = tmp_path / "saved"
+    folder.mkdir()
+    fakes = pages.fakes(5)
+    seen = [[fake.but(stars=n, upvotes=n) for fake in fakes] for n in (100, 110, 120)]
+    saved = {
+        "page-8.html": pages.grid_2026(seen[0]),
+        "page-9.html": pages.grid_2026(seen[1]),
+        "page-10.html": pages.grid_2026(seen[2], with_island=False),  # shows no stars
+    }
+    for hour, (name, body) in enumerate(saved.items()):
+        (folder / name).write_bytes(body)
+        os.utime(folder / name, (1_791_200_000 + 3600 * hour,) * 2)
+    assert call(capsys, "import", folder, "-c", config)[0] == 0
+    with open_records(config.parent / "watcher.db") as records:
+        latest = {(paper.upvotes, paper.stars) for paper in records.papers.latest()}
+    assert latest == {(120, 110)}
+
+
 @needs_shared
 def test_the_dumps_give_every_card(capsys):
     dumps = sorted((SHARED / "dumps").glob("*.txt"))

@@ -145,7 +145,8 @@ def import_(paths: tuple[Path, ...], at: datetime | None, source: str, json_: bo
     config = read_config() if has_config() else None
     if config is None:
         raise ConfigError("import needs a config to know the database: `watcher init` writes one")
-    files = sorted(set(_files(paths)))
+    # The oldest first: what a page does not show is taken from those before it.
+    files = sorted(set(_files(paths)), key=lambda path: (_saved_at(path), path))
     total = {"files": 0, "cards": 0, "fresh": 0, "moved": 0}
     errors: list[dict[str, str]] = []
     out = console(stderr=True)
@@ -204,6 +205,14 @@ def _files(paths: tuple[Path, ...]) -> Iterator[Path]:
             hidden = any(part.startswith(".") for part in inner.parts)
             if found.is_file() and not hidden and found.suffix.lower() not in _SKIPPED:
                 yield found
+
+
+def _saved_at(path: Path) -> float:
+    """A file's time in Unix seconds; 0 when it cannot be told, which reading it then says."""
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def _progress(out: Any, *, quiet: bool) -> Progress:
