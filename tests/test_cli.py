@@ -473,6 +473,18 @@ def test_import_takes_the_oldest_page_first_whatever_its_name(capsys, config, tm
     assert latest == {(120, 110)}
 
 
+def test_import_asks_for_the_time_of_files_that_have_none(capsys, config, tmp_path):
+    saved = tmp_path / "search.html"
+    saved.write_bytes(pages.search("moons", pages.fakes(3), with_island=False))
+    os.utime(saved, (0, 0))  # as archives without times leave it
+    code, _, err = call(capsys, "import", saved, "-c", config)
+    assert code == 1
+    assert "its time is of 1970; say with --at when it was saved" in " ".join(err.split())
+    assert call(capsys, "import", saved, "--at", "2026-10-05", "-c", config)[0] == 0
+    with open_records(config.parent / "watcher.db") as records:
+        assert {paper.published_on.year for paper in records.papers.latest()} == {2026}
+
+
 @needs_shared
 def test_the_dumps_give_every_card(capsys):
     dumps = sorted((SHARED / "dumps").glob("*.txt"))

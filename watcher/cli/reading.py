@@ -30,6 +30,8 @@ from watcher.errors import ConfigError, ParseError
 from watcher.model import CARD_FIELDS, Card, Snapshot
 
 _MAX_FILE = 64 << 20
+_FIRST_YEAR = 1991
+"""That of arXiv: nothing was saved before."""
 _SKIPPED = {".gz", ".zip", ".db", ".py", ".toml", ".png", ".jpg", ".csv", ".sql", ".lock"}
 
 
@@ -46,7 +48,7 @@ class Moment(click.ParamType[datetime]):
             at = datetime.fromisoformat(value)
         except ValueError:
             self.fail(f"{value!r} is no time; write it like 2026-11-21T08:00:00Z", param, ctx)
-        if not 1990 < at.year < 2200:
+        if not _FIRST_YEAR <= at.year < 2200:
             self.fail(f"{value!r} is no time of a paper: years are 1991 to 2199", param, ctx)
         return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
 
@@ -105,12 +107,15 @@ def card_json(card: Card) -> dict[str, Any]:
 def read_file(
     path: Path, *, url: str | None, at: datetime | None, latest: datetime | None = None
 ) -> Snapshot:
-    """A saved page as a snapshot. Raises ParseError, also for one of after ``latest``; OSError."""
+    """A saved page as a snapshot. Raises ParseError, with ``latest`` also for a time that cannot
+    be that of a page (of after it, or of before there were papers); OSError."""
     with sys.stdin.buffer if str(path) == "-" else path.open("rb") as file:
         saved = at or datetime.fromtimestamp(int(os.fstat(file.fileno()).st_mtime), UTC)
         body = file.read(_MAX_FILE + 1)  # a device or a pipe does not tell its size
     if latest is not None and saved > latest:
         raise ParseError("its time lies in the future; say with --at when it was saved")
+    if latest is not None and saved.year < _FIRST_YEAR:  # unpacked from an archive without times
+        raise ParseError(f"its time is of {saved.year}; say with --at when it was saved")
     if len(body) > _MAX_FILE:
         raise ParseError(f"larger than {_MAX_FILE >> 20} MiB; no page is")
     return readers.parse(body, url=url, at=saved)
