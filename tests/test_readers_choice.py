@@ -26,9 +26,11 @@ ONE = Fake()
         (pages.api([pages.item_2026(ONE)]), "api"),
         (b"\n  " + pages.api({"data": []}), "api"),
         (b"[]", "api"),
+        (b"[1, 2]", "api"),
         (b"{}", "api"),
         (pages.dump([ONE]), "dump"),
         (b"[Subscribe](https://huggingface.co/login)\n\n# Daily Papers\n", "dump"),
+        (b"[101](https://huggingface.co/login?next=%2Fpapers%2F2610.01234)\n\n### [A", "dump"),
         (
             b'We write `<div data-target="DailyPapers">` and `</div>`. ' + b"More words. " * 400,
             "dump",

@@ -58,7 +58,8 @@ READERS: Mapping[ReaderName, Reader] = {
 WARNINGS_LIMIT = 20
 NAMELESS = 5
 """So many papers, none of them with an arXiv id, are no list but an island of another form."""
-_JSON_START = re.compile(rb"\s*+(?:\{\s*+[\"}]|\[\s*+(?:[\[{\"\]\d]|null|true|false))")
+_JSON_START = re.compile(rb"\s*+(?:\{\s*+[\"}]|\[\s*+(?:[\[{\"\]]|\d++(?!\]\()|null|true|false))")
+"""``[101](`` is a link in Markdown: the votes of a search page's first card."""
 _HTML_START = re.compile(rb"\s*+<(?:!|\?|[a-zA-Z])")
 _END_TAG_EVERY = 1_000
 """A piece out of the middle of a page has at least one end tag in so many bytes; a text about
