@@ -100,6 +100,27 @@ async def test_a_list_too_short_to_prove_anything_heals_no_drift(tmp_path):
         assert [event.type for event in await notices_of(show.app)] == [EventType.SOURCE_DRIFTING]
 
 
+async def test_a_list_that_stays_empty_is_told_and_a_long_holiday_is_not(tmp_path):
+    """A site that fills its lists by a script sends pages that are sound, and empty for ever."""
+    day, first = 24 * 60, NOW.date()
+    async with watching(tmp_path, "daily", rules=()) as show:
+        await show(pages.grid_2026(FAKES, first))
+        for n in range(1, 8):
+            ended = await show(pages.grid_2026([], first + timedelta(n)), minutes=day)
+            assert (ended.outcome, ended.cards) == (CheckOutcome.OK, 0)
+        await show(pages.grid_2026(grown(FAKES, 1), first + timedelta(8)), minutes=day)
+        for n in range(9, 17):
+            await show(pages.grid_2026([], first + timedelta(n)), minutes=day)
+        assert await notices_of(show.app) == []
+        for n in (17, 18, 19):
+            await show(pages.grid_2026([], first + timedelta(n)), minutes=day)
+        (told,) = await notices_of(show.app)
+        assert told.type is EventType.SOURCE_DRIFTING
+        assert re.search(r"papers missing since .* \(none for \d+ days\); nothing new", told.reason)
+        await show(pages.grid_2026(grown(FAKES, 2), first + timedelta(20)), minutes=day)
+        assert (await notices_of(show.app))[-1].type is EventType.SOURCE_RECOVERED
+
+
 async def test_one_odd_page_is_no_drift(tmp_path):
     async with watching(tmp_path, rules=()) as show:
         for by in range(8):

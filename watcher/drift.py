@@ -23,6 +23,8 @@ LEAST = 5
 """Fewer papers than this prove nothing."""
 TELL_AFTER = 2
 """Visits in a row that see a drift before it is told."""
+EMPTY_AFTER = 8 * DAY
+"""A list that had papers has had none for longer: no weekend, and no holiday that was seen."""
 ADOPT_AFTER = 14 * DAY
 """A drift that lasts so long is how the page looks now."""
 
@@ -81,6 +83,8 @@ class Portrait(Value, frozen=True, kw_only=True):
     reader: ReaderName | None = None
     pages: int = 0
     listed_on: date | None = None
+    filled_on: int = 0
+    """Unix seconds of the begin of the last day with papers; 0: none yet."""
     habits: Mapping[str, Habit] = {}
     drifts: Mapping[str, Drift] = {}
 
@@ -127,8 +131,12 @@ def oddities(
 
     ``fills`` says how many cards carry each field, ``middles`` are the snapshot's ``medians``
     (``None``: not known yet; those that are left out are not looked at). A page that another
-    reader had to read is odd as a whole, under the name ``reader``.
+    reader had to read is odd as a whole, under the name ``reader``; a list that stays empty is,
+    under the name ``papers``.
     """
+    empty = 0 if snapshot.cards else to_unix(snapshot.taken_at) - portrait.filled_on
+    if portrait.filled_on and empty > EMPTY_AFTER:
+        return (Finding(name="papers", what=f"missing| (none for {empty // DAY} days)"),)
     if len(snapshot.cards) < LEAST or portrait.reader is None:
         return ()
     if portrait.reader is not snapshot.reader:
@@ -269,6 +277,8 @@ def learn(
     """
     at = to_unix(snapshot.taken_at)
     odd = frozenset(odd).union(_LATE if _has_just_begun(snapshot) else ())
+    if snapshot.cards and at - portrait.filled_on >= DAY:
+        portrait = msgspec.structs.replace(portrait, filled_on=at - at % DAY)
     if len(snapshot.cards) < LEAST or "reader" in odd:
         return msgspec.structs.replace(portrait, listed_on=snapshot.listed_on)
     cards, middles = len(snapshot.cards), medians(snapshot) if middles is None else middles
@@ -380,6 +390,8 @@ def describe(portrait: Portrait, names: Iterable[str], *, local: datetime) -> st
 def _consequence(places: set[str], names: Iterable[str]) -> str:
     if "reader" in names:
         return "what it does not show counts as unknown, and rules that need it wait"
+    if "papers" in names:
+        return "nothing new can be told of it"
     if "page" in places:
         return "the last known values are used, rules that need newer ones wait"
     if places == {"cards"}:
