@@ -120,6 +120,14 @@ def test_after_failures_the_waits_grow_and_what_the_site_asks_for_is_kept():
     assert asked >= 2 * HOUR
 
 
+def test_a_turn_that_falls_into_a_pause_of_the_host_is_taken_when_the_pause_ends():
+    daily = ("daily", "https://example.org/papers/trending", "every = '1d'")
+    agenda = Agenda(config(daily), now=NOW, due={})
+    target = agenda.take(NOW)
+    due = agenda.done(target, NOW, failures=0, retry_after=600.0)  # nobody was asked
+    assert timedelta(minutes=10) <= due - NOW <= timedelta(minutes=11)
+
+
 def test_a_host_with_many_due_sources_does_not_keep_others_waiting():
     many = [(f"s{n}", f"https://big.example/papers?q={n}", "every = '1h'") for n in range(20)]
     agenda = Agenda(

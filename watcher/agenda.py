@@ -254,7 +254,8 @@ class Agenda:
         if failures > _PATIENCE:
             grown = entry.every * 2.0 ** min(failures - _PATIENCE, 10)
             wait = max(entry.every, min(grown, _LONGEST_WAIT))
-        elif failures and retry_after is not None:
+        elif retry_after is not None:
+            # Also when nobody was asked, because the host wants a pause: the turn is not lost.
             wait = min(wait, timedelta(seconds=max(retry_after, 60.0)))
         if retry_after is not None:
             wait = max(wait, timedelta(seconds=retry_after))
