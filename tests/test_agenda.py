@@ -7,7 +7,7 @@ import pytest
 
 from watcher.agenda import MOST_TROUBLED, Agenda, past_days
 from watcher.channels import OPTIONS
-from watcher.config import Source, day_pages, parse
+from watcher.config import Source, day_pages, host_of, parse
 
 NOW = datetime(2026, 11, 18, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -166,6 +166,45 @@ def test_hosts_that_hang_leave_room_for_the_others():
     assert sum(agenda.target(name).host in troubled for name in names) == MOST_TROUBLED
     agenda.done(hung[0], later)
     assert agenda.take(later).host == hung[0].host  # it answers again
+
+
+def test_hosts_that_may_be_asked_rarely_leave_everybody_free_for_the_others():
+    slow = [
+        (f"s{n}{i}", f"https://slow{n}.example/papers?q={i}", "every = '5m'")
+        for n in range(9)
+        for i in range(3)
+    ]
+    well = ("well", "https://well.example/papers/trending", "every = '5m'")
+    agenda = Agenda(config(*slow, well), now=NOW, due={"well": NOW})
+    left = dict.fromkeys(map(host_of, (url for _, url, _ in slow)), 0.0)
+
+    def turns(url):
+        return left.get(host_of(url), 0.0), 60.0
+
+    def names(now):
+        taken = iter(lambda: agenda.take(now, turns), None)
+        return [target.name for target in taken]
+
+    assert names(NOW) == [*(f"s{n}0" for n in range(9)), "well"]
+    later = NOW + timedelta(seconds=60)
+    left["slow3.example"] = 20.0  # something else was asked of it meanwhile
+    assert names(later) == [f"s{n}1" for n in range(9) if n != 3]
+    left["slow3.example"] = 0.0
+    assert names(later + timedelta(seconds=18)) == []
+    assert names(later + timedelta(seconds=20)) == ["s31"]
+
+
+def test_a_clock_set_back_holds_no_host():
+    agenda = Agenda(config(TRENDING, DAILY), now=NOW, due={})
+
+    def turns(_):
+        return 0.0, 60.0
+
+    assert agenda.take(NOW, turns) is not None
+    assert agenda.take(NOW, turns) is None
+    earlier = NOW - 5 * HOUR
+    agenda.turn_clock(earlier)
+    assert agenda.take(earlier, turns) is not None
 
 
 @pytest.mark.parametrize("ends", [Agenda.done, lambda agenda, target, _: agenda.give_back(target)])

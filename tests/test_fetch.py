@@ -375,6 +375,27 @@ async def test_a_window_of_hours_is_told_and_not_sat_out_in_silence() -> None:
         assert clock.slept == []
 
 
+async def test_a_hosts_turn_is_known_before_it_is_taken() -> None:
+    clock = FakeClock()
+    answers = [
+        page(),
+        page(headers=limited(50, 200)),
+        page(b"", status=429, headers={"Retry-After": "600"}),
+    ]
+    async with Site(answers) as site, fetcher(clock, per_host_rate=0.1) as visitor:
+        assert visitor.turn(site.url) == (0.0, 10.0)
+        await visitor.get(site.url)
+        assert visitor.turn(site.url) == (10.0, 10.0)
+        await visitor.get(site.url)
+        assert visitor.turn(site.url) == (200.0, 10.0), "out of courtesy"
+        with pytest.raises(FetchError):
+            await visitor.get(site.url)
+        assert visitor.turn(site.url) == (0.0, 0.0), "a visit would end at once"
+        clock.advance(520)
+        assert visitor.turn(site.url) == (80.0, 10.0), "it would sit this out"
+        assert visitor.turn("https://[") == (0.0, 0.0)
+
+
 async def test_a_pause_before_robots_txt_was_read_is_only_a_pause() -> None:
     clock = FakeClock()
     async with Site(page()) as site, fetcher(clock, robots=True) as visitor:

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests import lives
-from tests.servers import FakeClock, Site, silence
+from tests import lives, pages
+from tests.servers import FakeClock, Site, page, silence
 from watcher import telemetry
 from watcher.agenda import Agenda
 from watcher.channels import OPTIONS
@@ -576,3 +576,27 @@ async def test_an_edited_url_is_noticed_at_the_start_before_any_past_day_is_visi
             lambda r: (r.sources.state("daily").url, r.events.pairs("daily"))
         )
         assert look == ("https://new.example/papers", {})
+
+
+async def test_sites_that_want_a_minute_between_requests_keep_no_other_source_waiting(tmp_path):
+    """Eight hosts with three sources each would take up all checkers by waiting for their turn."""
+    papers = page(pages.trending(pages.fakes(6)))
+    delay = {"/robots.txt": page(b"User-agent: *\nCrawl-delay: 60\n")}
+    seen = asyncio.Event()
+    async with contextlib.AsyncExitStack() as stack:
+        slow = [await stack.enter_async_context(Site(papers, routes=delay)) for _ in range(8)]
+        well = await stack.enter_async_context(Site(papers))
+        sources = [(f"slow{n}{i}", site.url, i) for n, site in enumerate(slow) for i in range(3)]
+        text = "[fetch]\nallow_private = true\nper_host_rate = 0\n" + "".join(
+            f"[[source]]\nname = '{name}'\nurl = '{url}/papers/trending?{i}'\n"
+            for name, url, i in [*sources, ("well", well.url, 0)]
+        )
+        config = parse(text.encode(), OPTIONS, env={}, folder=tmp_path)
+        daemon = Daemon(config, on_checked=lambda c: seen.set() if c.target == "well" else None)
+        running = asyncio.create_task(daemon.run())
+        try:
+            async with asyncio.timeout(30):
+                await seen.wait()
+        finally:
+            running.cancel()
+            await asyncio.wait([running])

@@ -10,7 +10,7 @@ from __future__ import annotations
 import heapq
 import random
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
 
 from watcher.config import FOLLOW, Config, Source, day_pages, effective_intervals, host_of
@@ -24,6 +24,12 @@ _PATIENCE = 5
 MOST_TROUBLED = 8
 """Visits at one time to hosts whose last one failed: those that hang are the longest overdue, and
 would leave nobody to visit the others."""
+
+_EARLY = 1.0
+"""Seconds before its host may be asked that a target is handed out: no turn is wasted."""
+
+Turns = Callable[[str], tuple[float, float]]
+"""Seconds until the host of a URL may be asked, and between two requests to it."""
 
 
 class Target(Value, frozen=True, kw_only=True):
@@ -84,6 +90,8 @@ class Agenda:
         self._busy: dict[str, int] = defaultdict(int)
         self._troubled: set[str] = set()
         """Hosts whose last visit failed."""
+        self._held: dict[str, datetime] = {}
+        """Hosts that may not be asked yet, and until when: a visit would only wait."""
         self._day: date | None = None
         intervals = {visit.source: visit.really for visit in effective_intervals(config)}
         for source in config.sources:
@@ -173,10 +181,12 @@ class Agenda:
 
     # --- work ---
 
-    def take(self, now: datetime) -> Target | None:
+    def take(self, now: datetime, turns: Turns | None = None) -> Target | None:
         """The longest overdue target whose host has a free slot; None when there is none.
 
-        Of hosts whose last visit failed only so many are visited at one time.
+        Of hosts whose last visit failed only so many are visited at one time. With ``turns``
+        none is handed out that would have to wait for its host's pace: those that may be asked
+        rarely are the longest overdue, and would leave nobody to visit the others.
         """
         self._collect(now)
         best: str | None = None
@@ -186,13 +196,26 @@ class Agenda:
                 continue
             if crowded and host in self._troubled:
                 continue
-            if best is None or ready[0] < self._ready[best][0]:
+            if best is not None and self._ready[best][0] <= ready[0]:
+                continue
+            if turns is None or not self._is_held(host, now, turns):
                 best = host
         if best is None:
             return None
         _, name = heapq.heappop(self._ready[best])
         self._busy[best] += 1
-        return self._entries[name].target
+        target = self._entries[name].target
+        if turns is not None:
+            self._hold(best, now, turns(target.url)[1])
+        return target
+
+    def _is_held(self, host: str, now: datetime, turns: Turns) -> bool:
+        if now >= self._held.get(host, now):
+            self._hold(host, now, turns(self._entries[self._ready[host][0][1]].target.url)[0])
+        return now < self._held[host]
+
+    def _hold(self, host: str, now: datetime, seconds: float) -> None:
+        self._held[host] = now + timedelta(seconds=max(seconds - _EARLY, 0.0))
 
     def _collect(self, now: datetime) -> None:
         """Move what has become due to the queues of the hosts."""
@@ -306,6 +329,7 @@ class Agenda:
 
     def turn_clock(self, now: datetime) -> None:
         """The clock was set: nothing is due later than its interval from now."""
+        self._held.clear()
         for name, entry in self._entries.items():
             if entry.under_way or entry.due_at <= now + entry.every * 1.1:
                 continue

@@ -532,7 +532,7 @@ class Daemon:
     async def _check_loop(self) -> None:
         while not self._stop.is_set():
             await self._store_works.wait()
-            target = self.agenda.take(self.clock.now())
+            target = self.agenda.take(self.clock.now(), self._fetcher.turn)
             if target is None:
                 self._work.clear()
                 await self._work.wait()

@@ -138,6 +138,13 @@ class Pace:
 
     def wait(self, now: float) -> Wait:
         """Zero seconds: go, and this request is counted. Else wait and ask again."""
+        wait = self.left(now)
+        if self.spacing and not wait.seconds:
+            self._next = now + self.spacing
+        return wait
+
+    def left(self, now: float) -> Wait:
+        """How long ``wait`` would make one wait; counts nothing."""
         if self.demanded_until > now:
             return Wait(self.demanded_until - now, True)
         if self.courtesy_until > now:
@@ -145,8 +152,6 @@ class Pace:
             return Wait(left, left > MAX_COURTESY)
         if self._next > now:
             return Wait(self._next - now, False)
-        if self.spacing:
-            self._next = now + self.spacing
         return _GO
 
     def slow_to(self, seconds: float) -> None:

@@ -400,6 +400,18 @@ class Fetcher:
             site = self._sites[name] = _Site(name, self.options)
         return site
 
+    def turn(self, url: str) -> tuple[float, float]:
+        """Seconds until this URL's host may be asked, and between two requests to it; zeros when
+        a visit would not wait but end at once."""
+        try:
+            pace = self._site(self._target(url)).pace
+        except FetchError:
+            return 0.0, 0.0
+        wait = pace.left(self._clock.monotonic())
+        if wait.demanded and wait.seconds > RETRY_BUDGET:
+            return 0.0, 0.0
+        return wait.seconds, pace.spacing
+
     def pauses(self) -> dict[str, datetime]:
         """The hosts that asked for a pause, and its end; for ``resume`` after a restart."""
         now, moment = self._clock.now(), self._clock.monotonic()
