@@ -25,6 +25,10 @@ MOST_TROUBLED = 8
 """Visits at one time to hosts whose last one failed: those that hang are the longest overdue, and
 would leave nobody to visit the others."""
 
+_SPREAD = 0.1
+"""Visits are spread over this part of an interval: many watchers do not come at once."""
+_WIDEST = timedelta(minutes=15)
+"""The most by which a visit is late for that after an instant that all watchers share."""
 _EARLY = 1.0
 """Seconds before its host may be asked that a target is handed out: no turn is wasted."""
 
@@ -93,6 +97,8 @@ class Agenda:
         self._held: dict[str, datetime] = {}
         """Hosts that may not be asked yet, and until when: a visit would only wait."""
         self._day: date | None = None
+        self._begun = False
+        """Whether what is added now has become due at midnight, and not at our start."""
         intervals = {visit.source: visit.really for visit in effective_intervals(config)}
         for source in config.sources:
             target = Target(name=source.name, url=source.url, family=source.name, kind=source.kind)
@@ -100,6 +106,7 @@ class Agenda:
         self._intervals = intervals
         self._due = dict(due)
         self.follow(now)
+        self._begun = True
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -142,6 +149,8 @@ class Agenda:
         if stored is not None or target.day is not None:
             # A stored time further away than one interval comes from another clock or config.
             wanted = now if stored is None else min(stored, now + every)
+            if self._begun:
+                wanted += self._spread(entry)
             entry.due_at = self._opened(entry, wanted, now)
         self._entries[target.name] = entry
         heapq.heappush(self._heap, (entry.due_at, target.name))
@@ -282,8 +291,8 @@ class Agenda:
             wait = min(wait, timedelta(seconds=max(retry_after, 60.0)))
         if retry_after is not None:
             wait = max(wait, timedelta(seconds=retry_after))
-        # Never before the interval: spread, so that many watchers do not come at once.
-        planned = now + wait * (1 + 0.1 * self._random.random())
+        # Never before the interval.
+        planned = now + wait * (1 + _SPREAD * self._random.random())
         return self._when_active(entry, planned)
 
     def _when_active(self, entry: Entry, planned: datetime) -> datetime:
@@ -296,7 +305,12 @@ class Agenda:
         day = local.date()
         if local.time() >= hours.start:
             day += timedelta(days=1)
-        return instant_of(day, hours.start, self._zone)
+        return instant_of(day, hours.start, self._zone) + self._spread(entry)
+
+    def _spread(self, entry: Entry) -> timedelta:
+        """How long after an instant that all watchers share: an opening, or midnight."""
+        widest = min(entry.every * _SPREAD, _WIDEST)
+        return min(widest, entry.active.length if entry.active else widest) * self._random.random()
 
     def _opened(self, entry: Entry, due_at: datetime, now: datetime) -> datetime:
         """A due time within the active hours; one that has come keeps its place if they are now."""

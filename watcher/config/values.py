@@ -82,6 +82,12 @@ class Hours(Value, frozen=True, kw_only=True):
             return self.start <= moment < self.end
         return moment >= self.start or moment < self.end
 
+    @property
+    def length(self) -> timedelta:
+        """How long the span lasts by the clock on the wall."""
+        begin, end = (timedelta(hours=t.hour, minutes=t.minute) for t in (self.start, self.end))
+        return (end - begin) % timedelta(days=1) or timedelta(days=1)
+
     def __str__(self) -> str:
         end = "24:00" if self.end == time.min else f"{self.end:%H:%M}"
         return f"{self.start:%H:%M}-{end}"

@@ -69,10 +69,7 @@ def patience(config: Config) -> timedelta:
 
 def _closed(active: Hours | None) -> timedelta:
     """How much of a day lies outside the active hours."""
-    if active is None:
-        return timedelta(0)
-    begin, end = (timedelta(hours=at.hour, minutes=at.minute) for at in (active.start, active.end))
-    return (begin - end) % timedelta(days=1)
+    return timedelta(0) if active is None else timedelta(days=1) - active.length
 
 
 def day_pages(url: str, kind: PageKind | None = None) -> Callable[[date], str] | None:
