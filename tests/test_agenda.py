@@ -307,6 +307,18 @@ def test_an_opening_of_minutes_is_not_missed():
         assert morning <= agenda.due_at("trending") < morning + timedelta(minutes=5)
 
 
+@pytest.mark.parametrize("hours", ["08:00-09:00", "23:30-00:30"])
+def test_a_source_that_is_visited_daily_in_one_hour_is_visited_every_day(hours):
+    daily = ("daily", TRENDING[1], f"every = '1d'\nactive = '{hours}'")
+    agenda, now = Agenda(config(daily), now=NOW, due={"daily": NOW}), NOW
+    for _ in range(100):
+        now = agenda.due_at("daily")
+        agenda.done(agenda.take(now), now + timedelta(seconds=2))
+    assert now - NOW < timedelta(days=100)
+    asked = agenda.done(agenda.target("daily"), now, failures=1, retry_after=86_400.0)
+    assert asked >= now + timedelta(days=1), "a site that demands a day gets it"
+
+
 def test_neither_a_restart_nor_a_reload_nor_a_new_day_leads_out_of_the_active_hours():
     hours = ("daily", DAILY[1], "every = '1h'\nfollow = '2d'\nactive = '06:00-23:00'")
     night, morning = NOW.replace(hour=23, minute=30), datetime(2026, 11, 19, 6, tzinfo=UTC)

@@ -291,19 +291,22 @@ class Agenda:
             wait = min(wait, timedelta(seconds=max(retry_after, 60.0)))
         if retry_after is not None:
             wait = max(wait, timedelta(seconds=retry_after))
-        # Never before the interval.
+        # Never before the interval, but for an opening: a short one would be missed on most days.
         planned = now + wait * (1 + _SPREAD * self._random.random())
-        return self._when_active(entry, planned)
+        early = wait * _SPREAD if retry_after is None else timedelta(0)
+        return self._when_active(entry, planned, opening_from=now + wait - early)
 
-    def _when_active(self, entry: Entry, planned: datetime) -> datetime:
+    def _when_active(
+        self, entry: Entry, planned: datetime, *, opening_from: datetime | None = None
+    ) -> datetime:
+        """``planned``, or when it lies outside of the active hours their first beginning after it
+        (or after ``opening_from``)."""
         hours = entry.active
-        if hours is None:
+        if hours is None or hours.contain(planned.astimezone(self._zone).time()):
             return planned
-        local = planned.astimezone(self._zone)
-        if hours.contain(local.time()):
-            return planned
+        local = (opening_from or planned).astimezone(self._zone)
         day = local.date()
-        if local.time() >= hours.start:
+        if local.time() > hours.start:
             day += timedelta(days=1)
         return instant_of(day, hours.start, self._zone) + self._spread(entry)
 
