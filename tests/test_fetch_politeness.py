@@ -122,6 +122,21 @@ def test_a_limit_learns_its_quota_from_the_policy() -> None:
     assert merge_limits(CIMultiDict()) == ()
 
 
+def test_limits_may_come_as_several_fields_of_one_name() -> None:
+    headers = CIMultiDict(
+        [
+            ("RateLimit", '"api";r=400;t=100'),
+            ("RateLimit-Policy", '"api";q=500;w=300'),
+            ("RateLimit", '"pages";r=1;t=90'),
+            ("RateLimit-Policy", '"pages";q=100;w=300'),
+        ]
+    )
+    assert merge_limits(headers) == (
+        Limit("api", 400, 100, 500, 300),
+        Limit("pages", 1, 90, 100, 300),
+    )
+
+
 # ---------------------------------------------------------------- the pace
 
 
@@ -178,7 +193,8 @@ def test_a_429_pauses_the_host_for_as_long_as_it_says(
     asked = None
     if "Retry-After" in headers:
         asked = parse_retry_after(headers["Retry-After"], now=NOW)
-    given_back = pace.heed(429, merge_limits(headers), retry_after=asked, now=10.0)
+    limits = merge_limits(CIMultiDict(headers))
+    given_back = pace.heed(429, limits, retry_after=asked, now=10.0)
     assert given_back == pause
     assert pace.wait(10.0) == (pause, True)
     assert pace.wait(10.0 + pause - 0.5).seconds == pytest.approx(0.5)
@@ -214,7 +230,7 @@ def test_half_of_the_window_is_left_to_others() -> None:
         if pace.wait(0.0).seconds:
             break
         sent += 1
-        headers = {**policy, "RateLimit": f'"pages";r={remaining};t=200'}
+        headers = CIMultiDict({**policy, "RateLimit": f'"pages";r={remaining};t=200'})
         pace.heed(200, merge_limits(headers), retry_after=None, now=0.0)
     assert sent == 50
     assert pace.wait(0.0) == (200.0, False)

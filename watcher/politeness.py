@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from functools import lru_cache, partial
 from typing import NamedTuple
 
+from multidict import MultiMapping
 from protego import Protego
 
 from watcher.model import Value
@@ -204,17 +205,21 @@ def _demands(limits: Sequence[Limit], retry_after: float | None) -> list[float]:
     return resets if retry_after is None else [*resets, retry_after]
 
 
-def merge_limits(headers: Mapping[str, str]) -> tuple[Limit, ...]:
-    """The ``RateLimit`` items of an answer, each with its policy's quota and window."""
-    field = headers.get("RateLimit")
-    if field is None:
+def merge_limits(headers: MultiMapping[str]) -> tuple[Limit, ...]:
+    """The ``RateLimit`` items of an answer, each with its policy's quota and window.
+
+    A list may come as several fields of one name (RFC 9110 §5.3).
+    """
+    fields = headers.getall("RateLimit", ())
+    if not fields:
         return ()
-    policies = {p.name: p for p in parse_limits(headers.get("RateLimit-Policy", ""))}
+    policy_fields = ", ".join(headers.getall("RateLimit-Policy", ()))
+    policies = {p.name: p for p in parse_limits(policy_fields)}
     return tuple(
         x
         if (policy := policies.get(x.name)) is None
         else x._replace(quota=x.quota or policy.quota, window=x.window or policy.window)
-        for x in parse_limits(field)
+        for x in parse_limits(", ".join(fields))
     )
 
 
