@@ -522,14 +522,14 @@ async def test_robots_txt_is_asked_once_a_day_for_all_visits_to_a_host() -> None
         assert len(site.requests) - len(site.pages) == 2
 
 
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 410, 451])
+@pytest.mark.parametrize("status", [204, 400, 401, 403, 404, 410, 451])
 async def test_a_robots_txt_that_is_not_there_allows_everything(status: int) -> None:
     routes = {"/robots.txt": page(b"", status=status)}
     async with Site(page(), routes=routes) as site, fetcher(robots=True) as visitor:
         assert isinstance(await visitor.get(site.url), Page)
 
 
-@pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
+@pytest.mark.parametrize("status", [429, 500, 501, 502, 503, 504, 599])
 async def test_a_robots_txt_that_fails_keeps_us_out_for_a_while(status: int) -> None:
     clock = FakeClock()
     routes = {"/robots.txt": [page(b"", status=status), robots("")]}

@@ -367,13 +367,15 @@ class Fetcher:
             )
 
     async def _ask_robots(self, origin: URL, until: float) -> _RobotsEntry:
-        """Fetch one robots.txt (RFC 9309 §2.3): 4xx = all allowed; 5xx, 429, silence = stay out."""
+        """Fetch one robots.txt (RFC 9309 §2.3): empty or 4xx = all allowed; 5xx, 429, silence =
+        stay out."""
         try:
             rules = politeness.Robots(await self._robots_body(origin / "robots.txt", until))
         except FetchError as exc:
-            if exc.status is not None and 400 <= exc.status < 500 and exc.status != 429:
+            status = exc.status or 0
+            if status == 204 or (400 <= status < 500 and status != 429):
                 rules = politeness.Robots(b"")
-            elif exc.status is None or not exc.retryable:
+            elif not status or (status < 500 and not exc.retryable):
                 raise  # no answer at all is the visit's own fault, and retried as such
             else:
                 again = max(ROBOTS_RETRY, exc.retry_after or 0.0)
