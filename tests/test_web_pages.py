@@ -488,3 +488,15 @@ async def test_hours_in_which_a_source_is_not_visited_are_no_gap(path):
             text = (await visitor.get("/sources")).text
             assert text.count("No data from") == text.count("not read lately") == gaps, active
             assert text.count(">sees<") == sees
+
+
+async def test_a_source_may_leave_the_config_while_the_page_of_sources_is_made(path, monkeypatch):
+    async with visiting(path) as (visitor, context):
+        read, fewer = context.store.read, context.config.sources[1:]
+
+        async def meanwhile(work):
+            context.use(msgspec.structs.replace(context.config, sources=fewer), context.rules)
+            return await read(work)
+
+        monkeypatch.setattr(context.store, "read", meanwhile)
+        assert (await visitor.get("/sources")).status == 200

@@ -60,12 +60,13 @@ async def sources(request: web.Request) -> web.Response:
     context = context_of(request)
     now = context.now
     start = _whole_or(request.query.get("start"), 0)
-    configured = context.config.sources
+    config = context.config  # another may be put in force before the store gets to it
+    configured = config.sources
 
     def look(records: Records) -> tuple[list[SourceLine], int, dict[str, int]]:
         states = {state.name: state for state in records.sources.states()}
         ordered = sorted(configured, key=lambda s: not _is_failing(states.get(s.name)))
-        intervals = {visit.source: visit.really for visit in effective_intervals(context.config)}
+        intervals = {visit.source: visit.really for visit in effective_intervals(config)}
         lines = [
             _source_line(
                 records,
@@ -73,7 +74,7 @@ async def sources(request: web.Request) -> web.Response:
                 states.get(source.name),
                 now,
                 every=intervals[source.name],
-                zone=context.zone,
+                zone=config.watcher.timezone,
             )
             for source in ordered[start : start + PER_PAGE]
         ]
