@@ -959,11 +959,11 @@ async def test_every_channel_of_an_older_config_is_closed(post):
 # --- quiet hours ---------------------------------------------------------------------------
 
 
-def at_night(*channels):
+def at_night(*channels, **fields):
     """Quiet hours that begin a minute from now and last four hours."""
     begin = NOW + seconds(60)
     night = Hours(start=begin.time(), end=(begin + hours(4)).time())
-    return with_outlet(plan(*channels), "me", quiet_hours=night, timezone=ZoneInfo("UTC"))
+    return with_outlet(plan(*channels), "me", quiet_hours=night, timezone=ZoneInfo("UTC"), **fields)
 
 
 async def test_an_alert_that_failed_waits_for_the_end_of_the_quiet_hours(post):
@@ -988,6 +988,20 @@ async def test_an_alert_that_waits_for_the_end_of_the_quiet_hours_is_not_called_
         assert await here.deliverer.deliver_due() == Report()
         await here.deliverer._measure(NOW + hours(3))
         assert metrics.registry.get_sample_value("watcher_outbox_oldest_age_seconds") == 0
+
+
+async def test_a_full_mailbox_says_nothing_against_the_channel_after_the_quiet_hours_either(post):
+    def answer(message):
+        if message.recipient == "b@example.org":
+            raise SendError("552 5.2.2 mailbox full", refused_recipient=True)
+
+    base = at_night("me", to=("a@example.org", "b@example.org"))
+    async with post(Obedient("me", on_send=answer), base=base) as here:
+        await here.tell(1)
+        await here.live(NOW + hours(20))
+        assert len(await here.lines(state=MessageState.WAITING)) == 1
+        state = await here.state()
+        assert (state.failures, state.told) == (0, None)
 
 
 async def test_an_alert_that_waited_one_night_and_found_nobody_waits_the_next_one_too(post):

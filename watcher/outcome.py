@@ -78,8 +78,9 @@ def record(
 
 def _serves_others(records: Records, state: ChannelState, claimed: Claimed, now: datetime) -> bool:
     """Whether a refused recipient says nothing against the channel: it has taken mail since this
-    message was promised, or there is some that it was not asked to take yet."""
-    if state.last_sent_at is not None and state.last_sent_at >= claimed.promised_at:
+    message was first promised, or there is some that it was not asked to take yet."""
+    promised = records.outbox.first_promise(claimed)
+    if state.last_sent_at is not None and state.last_sent_at >= promised:
         return True
     return records.outbox.has_untried(claimed.channel, now)
 

@@ -200,6 +200,14 @@ class Ledger:
             is not None
         )
 
+    def first_promise(self, claimed: Claimed) -> datetime:
+        """When a message was to leave before quiet hours moved that."""
+        row = self._conn.execute(
+            "select due_at from batches where channel = ? and batch = ?",
+            (claimed.channel, claimed.batch),
+        ).fetchone()
+        return claimed.promised_at if row is None else min(claimed.promised_at, from_text(row[0]))
+
     # --- keeping ---
 
     def prune(self, before: datetime) -> int:
