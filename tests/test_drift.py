@@ -121,6 +121,34 @@ async def test_a_list_that_stays_empty_is_told_and_a_long_holiday_is_not(tmp_pat
         assert (await notices_of(show.app))[-1].type is EventType.SOURCE_RECOVERED
 
 
+async def test_a_list_is_not_called_empty_for_days_on_which_nobody_read_it(tmp_path):
+    """The watcher comes back from a fortnight off at a weekend."""
+    day, first = 24 * 60, NOW.date()
+    async with watching(tmp_path, "daily", rules=()) as show:
+        await show(pages.grid_2026(FAKES, first))
+        await show(pages.grid_2026([], first + timedelta(1)), minutes=day)
+        await show(pages.grid_2026([], first + timedelta(15)), minutes=14 * day)
+        show.app.memory.clear()  # a restart
+        await show(pages.grid_2026([], first + timedelta(16)), minutes=day)
+        await show(pages.grid_2026([], first + timedelta(17)), minutes=day)
+        assert await notices_of(show.app) == []
+        for n in range(18, 26):
+            await show(pages.grid_2026([], first + timedelta(n)), minutes=day)
+        assert [event.type for event in await notices_of(show.app)] == [EventType.SOURCE_DRIFTING]
+
+
+async def test_a_list_that_did_not_change_for_long_had_papers_until_it_is_empty(tmp_path):
+    later, first = 25 * 60, NOW.date()
+    async with watching(tmp_path, "daily", rules=()) as show:
+        for _ in range(12):
+            ended = await show(pages.grid_2026(FAKES, first), minutes=later)
+        assert ended.outcome is CheckOutcome.UNCHANGED
+        for n in (13, 14):
+            ended = await show(pages.grid_2026([], first + timedelta(n)), minutes=later)
+            assert (ended.outcome, ended.cards) == (CheckOutcome.OK, 0)
+        assert await notices_of(show.app) == []
+
+
 async def test_one_odd_page_is_no_drift(tmp_path):
     async with watching(tmp_path, rules=()) as show:
         for by in range(8):

@@ -84,7 +84,8 @@ class Portrait(Value, frozen=True, kw_only=True):
     pages: int = 0
     listed_on: date | None = None
     filled_on: int = 0
-    """Unix seconds of the begin of the last day with papers; 0: none yet."""
+    """Unix seconds of the begin of the last day with papers, later by the time in which nobody
+    read it since; 0: none yet."""
     habits: Mapping[str, Habit] = {}
     drifts: Mapping[str, Drift] = {}
 
@@ -159,6 +160,17 @@ def oddities(
             what = f"of {median:g}{unit} on average| (usually {usual.least:g} to {usual.most:g})"
             found.append(Finding(name=field, what=what))
     return tuple(found)
+
+
+def emptied(portrait: Portrait, *, at: int, read_at: int, had_papers: bool) -> Portrait:
+    """The portrait of a list that is empty at ``at``, when it was last read at ``read_at``.
+
+    What a list held while nobody read it is unknown: such a time counts as a day at most.
+    """
+    if not portrait.filled_on:
+        return portrait
+    since = max(portrait.filled_on, read_at) if had_papers else portrait.filled_on
+    return msgspec.structs.replace(portrait, filled_on=since + max(at - read_at - DAY, 0))
 
 
 def _has_just_begun(snapshot: Snapshot) -> bool:

@@ -134,8 +134,10 @@ def _look(look: Look, memory: Memory, fresh: Memory) -> Seen:
     """Doubt a page, then see whether it looks as usual."""
     snapshot, columns = look.snapshot, columns_of(look.snapshot)
     fills = readers.fill(snapshot, columns)
-    portrait = portrait_of(memory)
+    known = portrait = portrait_of(memory)
     at = to_unix(snapshot.taken_at)
+    if not snapshot.cards and (last := memory.reference) is not None:
+        portrait = drift.emptied(known, at=at, read_at=last.at, had_papers=last.cards > 0)
     thorough = bool(portrait.drifts) or not 0 <= at - memory.looked_at < THOROUGH
     middles = drift.medians(snapshot, columns) if thorough else {}
     odd = drift.oddities(portrait, snapshot, fills, middles)
@@ -156,6 +158,8 @@ def _look(look: Look, memory: Memory, fresh: Memory) -> Seen:
         )
     else:
         scrutiny = Scrutiny(portrait=portrait, changed=False)
+    if portrait != known:
+        scrutiny = msgspec.structs.replace(scrutiny, changed=True)
     kept = None
     if look.means.keeper.pages is not None:
         kept = look.means.keeper.pages.put(look.sent, source=look.target.name)
@@ -167,7 +171,7 @@ def _look(look: Look, memory: Memory, fresh: Memory) -> Seen:
         # An island that told nothing stays the same while the cards, which did, change.
         island=fresh.island if snapshot.reader is ReaderName.ISLAND else None,
         reference=reference,
-        portrait=_encode(scrutiny.portrait) if scrutiny.portrait != portrait else memory.portrait,
+        portrait=_encode(scrutiny.portrait) if scrutiny.portrait != known else memory.portrait,
         looked_at=at if thorough else memory.looked_at,
         agreed=fresh.form if agrees else memory.agreed,
     )
