@@ -149,6 +149,16 @@ async def test_a_list_that_did_not_change_for_long_had_papers_until_it_is_empty(
         assert await notices_of(show.app) == []
 
 
+async def test_a_list_that_stays_empty_for_months_is_told_once(tmp_path):
+    day, first = 24 * 60, NOW.date()
+    async with watching(tmp_path, "daily", rules=()) as show:
+        await show(pages.grid_2026(FAKES, first))
+        for n in range(1, 60):
+            await show(pages.grid_2026([], first + timedelta(n)), minutes=day)
+        assert [event.type for event in await notices_of(show.app)] == [EventType.SOURCE_DRIFTING]
+        assert show.app.metrics.drift.get("t") == 0
+
+
 async def test_one_odd_page_is_no_drift(tmp_path):
     async with watching(tmp_path, rules=()) as show:
         for by in range(8):

@@ -366,14 +366,18 @@ def follow(
             told = True
         since = at if before is None else before.since
         drifts[name] = Drift(since, min(seen, TELL_AFTER), told, what)
-    if "reader" in adopted:
+    portrait = _adopt(portrait, adopted)
+    return msgspec.structs.replace(portrait, drifts=drifts), tuple(tell), tuple(healed)
+
+
+def _adopt(portrait: Portrait, names: set[str]) -> Portrait:
+    """The portrait without what some drifts were held against: it is learnt anew."""
+    if "reader" in names:
         portrait = msgspec.structs.replace(portrait, reader=None, habits={})
-    habits = {name: h for name, h in portrait.habits.items() if name not in adopted}
-    return (
-        msgspec.structs.replace(portrait, drifts=drifts, habits=habits),
-        tuple(tell),
-        tuple(healed),
-    )
+    if "papers" in names:
+        portrait = msgspec.structs.replace(portrait, filled_on=0)
+    habits = {name: h for name, h in portrait.habits.items() if name not in names}
+    return msgspec.structs.replace(portrait, habits=habits)
 
 
 def _place_of(name: str) -> str:
