@@ -159,6 +159,19 @@ async def test_a_list_that_stays_empty_for_months_is_told_once(tmp_path):
         assert show.app.metrics.drift.get("t") == 0
 
 
+async def test_a_short_list_that_is_filled_again_is_empty_no_more(tmp_path):
+    day, first = 24 * 60, NOW.date()
+    async with watching(tmp_path, "daily", rules=()) as show:
+        await show(pages.grid_2026(FAKES[:3], first))
+        for n in range(1, 12):
+            await show(pages.grid_2026([], first + timedelta(n)), minutes=day)
+        for n in (12, 13):
+            await show(pages.grid_2026(FAKES[:3], first + timedelta(n)), minutes=day)
+        told = [event.type for event in await notices_of(show.app)]
+        assert told == [EventType.SOURCE_DRIFTING, EventType.SOURCE_RECOVERED]
+        assert show.app.metrics.drift.get("t") == 0
+
+
 async def test_one_odd_page_is_no_drift(tmp_path):
     async with watching(tmp_path, rules=()) as show:
         for by in range(8):

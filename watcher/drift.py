@@ -340,9 +340,9 @@ def follow(
 ) -> tuple[Portrait, tuple[str, ...], tuple[str, ...]]:
     """Follow drifts from visit to visit: the new portrait, the names to tell, the names healed.
 
-    ``looked`` says what this visit looked at: ``page``, ``cards``, ``api``. A drift is told
-    once, when it was seen twice in a row, and its end when it had been told. One that lasts
-    two weeks is the usual from then on, without a word.
+    ``looked`` says what this visit looked at: ``page``, ``papers`` (whether there are any),
+    ``cards``, ``api``. A drift is told once, when it was seen twice in a row, and its end when
+    it had been told. One that lasts two weeks is the usual from then on, without a word.
     """
     found = {finding.name: finding.what for finding in findings}
     drifts: dict[str, Drift] = {}
@@ -381,6 +381,8 @@ def _adopt(portrait: Portrait, names: set[str]) -> Portrait:
 
 
 def _place_of(name: str) -> str:
+    if name == "papers":
+        return name  # one is enough to heal it, which proves nothing of the rest
     return name.partition(":")[0] if ":" in name else "page"
 
 

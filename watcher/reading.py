@@ -194,7 +194,7 @@ def scrutinise(
     at = to_unix(snapshot.taken_at)
     findings = [*odd]
     # A list of a few papers, as each midnight begins one, proves no drift and heals none.
-    looked = {"page"} if len(snapshot.cards) >= drift.LEAST else set()
+    looked = {"page", "papers"} if len(snapshot.cards) >= drift.LEAST else {"papers"}
     if by_cards is not None:
         findings += drift.cards_oddities(snapshot, by_cards)
         looked.add("cards")
