@@ -319,6 +319,16 @@ def test_a_source_that_is_visited_daily_in_one_hour_is_visited_every_day(hours):
     assert asked >= now + timedelta(days=1), "a site that demands a day gets it"
 
 
+@pytest.mark.parametrize("hours", ["08:00-12:00", "22:00-02:00"])
+def test_a_source_that_is_visited_daily_in_a_few_hours_misses_none_of_them(hours):
+    daily = ("daily", TRENDING[1], f"every = '1d'\nactive = '{hours}'")
+    agenda, now = Agenda(config(daily), now=NOW, due={"daily": NOW}), NOW
+    for _ in range(200):
+        before, now = now, agenda.due_at("daily")
+        assert now - before < timedelta(hours=24 + 4)
+        agenda.done(agenda.take(now), now + timedelta(seconds=2))
+
+
 def test_neither_a_restart_nor_a_reload_nor_a_new_day_leads_out_of_the_active_hours():
     hours = ("daily", DAILY[1], "every = '1h'\nfollow = '2d'\nactive = '06:00-23:00'")
     night, morning = NOW.replace(hour=23, minute=30), datetime(2026, 11, 19, 6, tzinfo=UTC)

@@ -291,7 +291,7 @@ class Agenda:
             wait = min(wait, timedelta(seconds=max(retry_after, 60.0)))
         if retry_after is not None:
             wait = max(wait, timedelta(seconds=retry_after))
-        # Never before the interval, but for an opening: a short one would be missed on most days.
+        # Never before the interval, but for active hours: short ones would be missed on many days.
         planned = now + wait * (1 + _SPREAD * self._random.random())
         early = wait * _SPREAD if retry_after is None else timedelta(0)
         return self._when_active(entry, planned, opening_from=now + wait - early)
@@ -300,15 +300,18 @@ class Agenda:
         self, entry: Entry, planned: datetime, *, opening_from: datetime | None = None
     ) -> datetime:
         """``planned``, or when it lies outside of the active hours their first beginning after it
-        (or after ``opening_from``)."""
-        hours = entry.active
+        (or after ``opening_from``, which itself is better than to miss the rest of the hours)."""
+        hours, earliest = entry.active, opening_from or planned
         if hours is None or hours.contain(planned.astimezone(self._zone).time()):
             return planned
-        local = (opening_from or planned).astimezone(self._zone)
+        local = earliest.astimezone(self._zone)
         day = local.date()
         if local.time() > hours.start:
             day += timedelta(days=1)
-        return instant_of(day, hours.start, self._zone) + self._spread(entry)
+        opening = instant_of(day, hours.start, self._zone)
+        if opening > planned and hours.contain(local.time()):
+            return earliest
+        return opening + self._spread(entry)
 
     def _spread(self, entry: Entry) -> timedelta:
         """How long after an instant that all watchers share: an opening, or midnight."""
