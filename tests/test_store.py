@@ -453,6 +453,17 @@ async def _caught(awaitable):
         return exc
 
 
+async def test_work_that_runs_out_of_items_fails_instead_of_hanging(tmp_path):
+    path = tmp_path / "w.db"
+    store = Store(path, lambda: open_records(path, create=True, migrate=True))
+    try:
+        for ask in (store.read, store.write):
+            with pytest.raises(RuntimeError, match="StopIteration"):
+                await asyncio.wait_for(ask(lambda _: next(iter(()))), 10)
+    finally:
+        await store.close()
+
+
 async def test_a_locked_store_is_a_retryable_error_and_works_again_afterwards(tmp_path):
     path = tmp_path / "w.db"
     store = Store(path, lambda: open_records(path, create=True, migrate=True))

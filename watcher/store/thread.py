@@ -234,6 +234,10 @@ class _Job:
         self._tell(self._future.set_result, result)
 
     def fail(self, exc: BaseException) -> None:
+        if isinstance(exc, StopIteration):
+            # A future takes none: its waiter would wait for ever. A generator makes it this, too.
+            cause, exc = exc, RuntimeError("the work raised StopIteration")
+            exc.__cause__ = cause
         self._tell(self._future.set_exception, exc)
 
     def _tell(self, setter: Callable[[Any], None], value: Any) -> None:
