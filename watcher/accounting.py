@@ -181,11 +181,9 @@ def missed_days(records: Records, config: Config, now: datetime) -> dict[str, tu
     going_on = begun is not None and timedelta(0) <= now - begun < timedelta(days=3)
     found = {}
     for source in config.sources:
-        state = (
-            None
-            if day_pages(source.url, source.kind) is None
-            else records.sources.state(source.name)
-        )
+        if day_pages(source.url, source.kind) is None:
+            continue
+        state = records.sources.state(source.name)
         if state is None or state.first_ok_at is None:
             continue
         span = FOLLOW if source.follow is None else source.follow

@@ -187,12 +187,14 @@ class Archive:
 
     def _compress(self, name: str, body: bytes, label: Label) -> bool:
         """Write a page as zstd, unless it is there; False when there is no room for it."""
+        if self._path(name).exists():
+            return True
         # What is not what the site said it was stays as it came: that may be the very fault.
         with contextlib.suppress(FetchError):
             body = unpack(_page(body, label)).body
             label = msgspec.structs.replace(label, encoding="", charset="")
         packed = zstandard.ZstdCompressor(level=LEVEL, write_checksum=True).compress(body)
-        return self._path(name).exists() or self._write(self._path(name), packed, label)
+        return self._write(self._path(name), packed, label)
 
     def _write(self, path: Path, body: bytes, label: Label) -> bool:
         part = path.with_name(f".{path.name}.{os.getpid()}")

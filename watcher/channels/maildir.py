@@ -14,7 +14,7 @@ from typing import Annotated, ClassVar
 from watcher.channels.edge import Edge
 from watcher.channels.mime import Envelope, mime_bytes, template_faults
 from watcher.config.settings import ChannelOptions, Fault
-from watcher.config.values import Mailbox
+from watcher.config.values import Mailbox, file_in_the_way
 from watcher.errors import SendError
 from watcher.model import Message
 from watcher.owner import make_folder, own_like
@@ -32,9 +32,8 @@ class MaildirOptions(ChannelOptions, frozen=True, kw_only=True):
 
     def faults(self) -> tuple[Fault, ...]:
         """A file where the folder should be, a template that does not work."""
-        for part in (self.path, *self.path.parents):
-            if os.path.isfile(part):  # noqa: PTH113 - never raises
-                return (Fault(key="path", message=f"{part} is a file; a Maildir is a folder"),)
+        if part := file_in_the_way(self.path):
+            return (Fault(key="path", message=f"{part} is a file; a Maildir is a folder"),)
         return template_faults(self)
 
 

@@ -20,7 +20,7 @@ from watcher.config.reading import Draft
 from watcher.config.report import Place, Report
 from watcher.config.settings import ChannelOptions, host_of, hostname_of, is_loopback_url, path_of
 from watcher.config.surroundings import Surroundings
-from watcher.config.values import is_loopback, shown
+from watcher.config.values import file_in_the_way, is_loopback, shown
 from watcher.config.visits import day_pages
 from watcher.errors import QueryError
 from watcher.model import PageKind
@@ -202,10 +202,8 @@ def check_paths(drafts: Drafts, report: Report) -> None:
         path = draft[key] if key in draft.given else None
         if path is None:
             continue
-        within = path.parents if key == "database" else (path, *path.parents)
-        for part in within:
-            if os.path.isfile(part):  # noqa: PTH113 - never raises
-                report.problem(draft.place, key, f"cannot be: {part} is a file and no folder")
+        if part := file_in_the_way(path.parent if key == "database" else path):
+            report.problem(draft.place, key, f"cannot be: {part} is a file and no folder")
 
 
 def check_heartbeat(drafts: Drafts, report: Report) -> None:

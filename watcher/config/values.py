@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import ipaddress
 import math
+import os
 import re
 import unicodedata
 from datetime import time, timedelta
 from email.utils import formataddr
 from enum import IntEnum
 from functools import lru_cache
+from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
@@ -327,6 +329,12 @@ def _zone_like(name: str) -> str | None:
     if found or len(name) < 5:
         return min(found, key=lambda zone: (len(zone), zone), default=None)
     return nearest(name, zones)
+
+
+def file_in_the_way(folder: Path) -> Path | None:
+    """The part of a folder's path that is a file; None when there is none. Never raises."""
+    parts = (folder, *folder.parents)
+    return next((part for part in parts if os.path.isfile(part)), None)  # noqa: PTH113
 
 
 @lru_cache(maxsize=1024)
