@@ -19,12 +19,14 @@ from watcher.clock import from_unix, to_unix
 from watcher.model import History
 from watcher.rules import Peak, Rule, Thresholds, budget_thresholds, with_thresholds
 from watcher.store import Records
+from watcher.telemetry import log
 
 BUDGET_DAYS = 28
 """A budget's thresholds come from the papers of so many days."""
 _PEAK_AGES_H = (2, 4, 8, 16, 30, 48, 96, 168)
 """Ages at which a paper is looked at for a budget: enough to find its multiplier's peak."""
 
+_Key = tuple[int, datetime, tuple[Rule, ...]]
 _baseline = msgspec.json.Decoder(growth.Baseline)
 _thresholds = msgspec.json.Decoder(Thresholds)
 
@@ -40,6 +42,33 @@ def baseline_at(records: Records, now: int, *, keep: bool = True) -> growth.Base
     if keep:
         records.events.keep_learnt("baseline", monday, msgspec.json.encode(baseline).decode())
     return baseline
+
+
+class Learnt:
+    """What is in force now, remembered until the next Monday or midnight, or other rules.
+
+    Asked on the store's thread; other rules may be put in force while these are being learnt, so
+    what is remembered is kept with the rules it is of.
+    """
+
+    def __init__(self, *, keep: bool = True) -> None:
+        """``keep``: what is learnt is stored for everybody; without, records are only read."""
+        self._keep = keep
+        self._last: tuple[_Key, growth.Baseline, tuple[Rule, ...]] | None = None
+
+    def of(
+        self, records: Records, rules: tuple[Rule, ...], *, now: datetime, zone: ZoneInfo
+    ) -> tuple[growth.Baseline, tuple[Rule, ...]]:
+        """The baseline of this week, and the rules as their budgets have them today."""
+        at, last = to_unix(now), self._last
+        key = (growth.monday(at), midnight(now, zone), rules)
+        if last is None or last[0] != key:
+            baseline = baseline_at(records, at, keep=self._keep)
+            today = rules_at(records, rules, now=now, zone=zone, baseline=baseline, keep=self._keep)
+            last = self._last = (key, baseline, today)
+            if self._keep:
+                log.info("baseline_learnt", before=from_unix(key[0]).isoformat())
+        return last[1], last[2]
 
 
 def _held(series: growth.Series, before: int) -> growth.Series:

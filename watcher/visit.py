@@ -19,7 +19,7 @@ from watcher import growth, learning, readers
 from watcher.agenda import Target
 from watcher.archive import Keeper
 from watcher.case import Matches
-from watcher.clock import from_unix, to_unix
+from watcher.clock import to_unix
 from watcher.doubt import Reference
 from watcher.drift import Finding, Portrait
 from watcher.identity import digest_of
@@ -28,7 +28,7 @@ from watcher.owed import Plan
 from watcher.page import NotModified, Page, Validators
 from watcher.rules import Rule
 from watcher.store import Check, Records, Store
-from watcher.telemetry import Metrics, log
+from watcher.telemetry import Metrics
 
 
 class Fetching(Protocol):
@@ -95,7 +95,7 @@ class App:
         self.compared: dict[PageKind, datetime] = {}
         """When island and cards of a kind of page were last compared in full."""
         self.context = context_of(self.rules)
-        self._learnt: tuple[Any, ...] = ()
+        self._learnt = learning.Learnt()
 
     def use_rules(self, rules: Sequence[Rule]) -> None:
         """Put other rules in force: every page is read and judged anew at its next visit."""
@@ -106,16 +106,7 @@ class App:
 
     def learnt(self, records: Records, now: datetime) -> tuple[growth.Baseline, tuple[Rule, ...]]:
         """The baseline of this week and the rules as their budgets have them today."""
-        at = to_unix(now)
-        # On the store's thread: other rules may be put in force while these are being learnt.
-        rules, learnt = self.rules, self._learnt
-        key = (growth.monday(at), learning.midnight(now, self.zone), rules)
-        if not learnt or learnt[0] != key:
-            baseline = learning.baseline_at(records, at)
-            judged = learning.rules_at(records, rules, now=now, zone=self.zone, baseline=baseline)
-            learnt = self._learnt = (key, baseline, judged)
-            log.info("baseline_learnt", before=from_unix(key[0]).isoformat())
-        return learnt[1], learnt[2]
+        return self._learnt.of(records, self.rules, now=now, zone=self.zone)
 
 
 class UnderWay:

@@ -8,11 +8,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
-from typing import Any, Protocol, TypedDict, Unpack
+from typing import Protocol, TypedDict, Unpack
 from zoneinfo import ZoneInfo
 
 from watcher import growth, learning
-from watcher.clock import to_unix
 from watcher.config import Config, patience
 from watcher.health import Report, State
 from watcher.model import Letter, Value
@@ -124,7 +123,7 @@ class WebContext:
         self.searching = asyncio.Semaphore(1)
         """Searches wait for each other here, not in the store's queue before what the daemon
         writes: a broad one takes seconds."""
-        self._kept: tuple[Any, growth.Baseline, tuple[Rule, ...]] | None = None
+        self._learnt = learning.Learnt(keep=False)
 
     def use(self, config: Config, rules: Sequence[Rule]) -> None:
         """Put another config in force; where it listens stays as it is."""
@@ -162,16 +161,7 @@ class WebContext:
         Only reads: what the checks have learnt is found in the records; else it is worked out
         here and remembered until the next Monday or midnight.
         """
-        # On the store's thread: other rules may be put in force while these are worked out.
-        rules, kept = self.rules, self._kept
-        key = (growth.monday(to_unix(now)), learning.midnight(now, self.zone), rules)
-        if kept is None or kept[0] != key:
-            baseline = learning.baseline_at(records, key[0], keep=False)
-            judged = learning.rules_at(
-                records, rules, now=now, zone=self.zone, baseline=baseline, keep=False
-            )
-            kept = self._kept = (key, baseline, judged)
-        return kept[1], kept[2]
+        return self._learnt.of(records, self.rules, now=now, zone=self.zone)
 
     def rules_today(self, records: Records, now: datetime) -> tuple[tuple[Rule, Rule], ...]:
         """Each rule as the config has it, and as its budget has it today."""
